@@ -61,9 +61,14 @@ class CheckpointError(GymError):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Plain words of a question."""
+    """Plain words of a question.
+
+    `control` names what they ask for ("count", "retrosynthesis"); the compact rendering writes this one control
+    token in place of the words.
+    """
 
     text: str
+    control: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ class Molecule:
 class Property:
     """The name of a property, endpoint, functional group or target, in the registry's own spelling.
 
-    `goal` is set where the question asks to change it: `("up", None)`, `("down", None)`.
+    `goal` is set where the question asks to change it.
     """
 
     name: str
@@ -110,14 +115,19 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class Indices:
+    """The answer wanted is a set of atoms: ascending 0-based positions in the molecule as written."""
+
+
+@dataclass(frozen=True, slots=True)
 class Structure:
     """The answer wanted is a molecule, or a dot-separated set of them, as SMILES."""
 
     role: Literal["molecule", "reactants", "fragment"] = "molecule"
 
 
-AnswerForm = Choice | Number | Count | Structure
-Span = Words | Molecule | Property | Choice | Number | Count | Structure
+AnswerForm = Choice | Number | Count | Indices | Structure
+Span = Words | Molecule | Property | Choice | Number | Count | Indices | Structure
 Question = tuple[Span, ...]
 
 
@@ -127,7 +137,7 @@ def answer_form(question: Question) -> AnswerForm:
     Raises:
         ValueError: the question has no answer span, or more than one.
     """
-    forms = [span for span in question if isinstance(span, Choice | Number | Count | Structure)]
+    forms = [span for span in question if isinstance(span, AnswerForm)]
     if len(forms) != 1:
         raise ValueError(f"a question needs exactly one answer span, this one has {len(forms)}: {question!r}")
     return forms[0]
@@ -235,9 +245,7 @@ class Reason(StrEnum):
     VERIFIER_ERROR = "verifier-error"
 
 
-UNDECIDED = frozenset(
-    {Reason.TIMEOUT, Reason.MEMORY, Reason.CRASH, Reason.MISSING_ORACLE, Reason.VERIFIER_ERROR}
-)
+UNDECIDED = frozenset({Reason.TIMEOUT, Reason.MEMORY, Reason.CRASH, Reason.MISSING_ORACLE, Reason.VERIFIER_ERROR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +317,8 @@ class Task(Protocol):
     version: str
     category: str
     sources: tuple[str, ...]
+    properties: tuple[str, ...]
+    """Names that its Property spans use; a from-scratch tokenizer gives each a token of its own."""
 
     @property
     def headline(self) -> str:

@@ -1,0 +1,88 @@
+"""The tasks: one file per family, and the registry that finds them by name.
+
+`get("retrosynthesis/uspto-50k")` gives one task, `match("admet")` the names at or below a prefix. Names are known
+without touching any data; a task reads its files when its examples are asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+from mmai_gym.contracts import UsageError
+from mmai_gym.tasks.base import BaseTask
+
+_EXTRA: list[Callable[[], BaseTask]] = []
+
+
+def _families() -> tuple[ModuleType, ...]:
+    from mmai_gym.tasks import activity, admet, functional_groups, optimization, properties, retrosynthesis
+
+    return (functional_groups, properties, admet, retrosynthesis, optimization, activity)
+
+
+@functools.cache
+def _registry() -> dict[str, BaseTask]:
+    makers = [make for family in _families() for make in family.TASKS] + _EXTRA
+    return {task.name: task for task in (make() for make in makers)}
+
+
+def register(make: Callable[[], BaseTask]) -> None:
+    """Add a task of your own: `make` is its class, or a function without arguments that returns it.
+
+    Raises:
+        UsageError: a task of that name exists.
+    """
+    name = make().name
+    if name in _registry():
+        raise UsageError(f"a task named {name!r} is registered already; choose another name")
+    _EXTRA.append(make)
+    _registry.cache_clear()
+
+
+def names() -> list[str]:
+    """The names of all tasks, in the order of the families."""
+    return list(_registry())
+
+
+def get(name: str) -> BaseTask:
+    """The task called `name`.
+
+    Raises:
+        UsageError: there is none; the message names the closest ones.
+    """
+    tasks = _registry()
+    if name not in tasks:
+        raise UsageError(f"unknown task {name!r}{_hint(name)}; `mmai-gym tasks` lists all")
+    return tasks[name]
+
+
+def match(prefix: str) -> list[str]:
+    """Names equal to `prefix` or below it: "admet" gives the 22 endpoints.
+
+    Raises:
+        UsageError: nothing matches.
+    """
+    found = [name for name in names() if name == prefix or name.startswith(prefix.rstrip("/") + "/")]
+    if not found:
+        raise UsageError(
+            f"no task is named {prefix!r} or stands below it{_hint(prefix)}; `mmai-gym tasks` lists all"
+        )
+    return found
+
+
+def _hint(name: str) -> str:
+    known = names()
+    prefixes = {part for task in known for part in _prefixes(task)}
+    close = difflib.get_close_matches(name, sorted(prefixes), n=2, cutoff=0.5)
+    return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    parts = name.split("/")
+    return ("/".join(parts[: i + 1]) for i in range(len(parts)))
+
+
+__all__ = ["BaseTask", "get", "match", "names", "register"]

@@ -1,0 +1,438 @@
+"""The command line: `mmai-gym COMMAND`.
+
+What a command found goes to stdout, everything else (progress, notes, errors) to stderr, so that `--json` can be piped.
+Exit codes: 0 done, 1 the work failed, 2 bad usage. Every command imports its room when it runs, which keeps `--help`
+quick and free of torch.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mmai_gym import __version__
+from mmai_gym.contracts import GymError, Progress, UsageError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+data = typer.Typer(no_args_is_help=True, help="Public data sets: fetch, verify, audit, build a corpus.")
+app.add_typer(data, name="data")
+
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+# --------------------------------------------------------------------------------------------------- plumbing
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress bar on a terminal; elsewhere a plain line at most every ten seconds, and at the end of each job."""
+    if stderr.is_terminal:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Bar(*columns, console=stderr) as bar:
+            rows: dict[str, Any] = {}
+
+            def update(done: int, total: int, what: str) -> None:
+                job = what.split(" · ", 1)[0]
+                if job not in rows:
+                    rows[job] = bar.add_task(what, total=total)
+                bar.update(rows[job], completed=done, total=total, description=what)
+
+            yield update
+    else:
+        last: dict[str, float] = {}
+
+        def line(done: int, total: int, what: str) -> None:
+            job = what.split(" · ", 1)[0]
+            now = time.monotonic()
+            if done >= total or now - last.get(job, 0.0) >= 10.0:
+                last[job] = now
+                print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
+
+        yield line
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    json.dump(value, sys.stdout, indent=1, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def main() -> None:
+    """The entry point: runs a command and turns every error of ours into one message and an exit code."""
+    # A terminated run leaves by the same door as Ctrl-C: what was done is saved, workers are stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app(standalone_mode=False)
+    except GymError as error:
+        stderr.print(f"error: {error}", markup=False)
+        sys.exit(error.exit_code)
+    except typer.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        stderr.print("interrupted; what was done is kept, the same command goes on from there", markup=False)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's usage errors
+            stderr.print(f"error: {error.format_message()}; see `mmai-gym --help`", markup=False)
+            sys.exit(error.exit_code)
+        raise
+
+
+@app.callback(invoke_without_command=True)
+def _top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Teach a small Liquid Foundation Model the language of molecules, and prove what it learned."""
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+# --------------------------------------------------------------------------------------------------- tasks
+
+
+@app.command("tasks")
+def tasks_command(
+    as_json: JsonOption = False,
+    prefix: Annotated[str, typer.Argument(help="Only tasks at or below this name.")] = "",
+) -> None:
+    """List the tasks, with the number of examples in each split."""
+    from mmai_gym import tasks
+
+    rows = [_task_row(tasks.get(name)) for name in (tasks.match(prefix) if prefix else tasks.names())]
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("task", "category", "train", "valid", "test", box=None)
+    for row in rows:
+        counts = [str(row["splits"].get(split, "-")) for split in ("train", "valid", "test")]
+        table.add_row(row["name"], row["category"], *counts)
+    Console().print(table)
+    missing = sorted({source for row in rows if not row["splits"] for source in row["sources"]})
+    if missing:
+        stderr.print(f"no sizes without the data; run: mmai-gym data fetch {' '.join(missing)}", markup=False)
+
+
+def _task_row(task: Any) -> dict[str, Any]:
+    from mmai_gym.contracts import DataError
+
+    try:
+        splits = task.sizes()
+    except DataError:
+        splits = {}
+    return {
+        "name": task.name,
+        "family": task.family,
+        "category": task.category,
+        "version": task.version,
+        "headline": task.headline,
+        "sources": list(task.sources),
+        "splits": splits,
+    }
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="TASK", help="A name from `mmai-gym tasks`.")],
+    index: Annotated[int, typer.Option(help="Which example.")] = 0,
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    as_json: JsonOption = False,
+) -> None:
+    """Show one example: the question in both renderings, the gold answer, the reasoning and its checks."""
+    from mmai_gym import reasoning, tasks
+    from mmai_gym.contracts import Molecule
+    from mmai_gym.tasks import rendering
+
+    task = tasks.get(name)
+    examples = task.examples(_split(split))
+    if not 0 <= index < len(examples):
+        raise UsageError(f"{name} has {len(examples)} {split} examples; --index {index} is outside")
+    example = examples[index]
+    question = task.question(example)
+    context = reasoning.Context(tuple(span.text for span in question if isinstance(span, Molecule)))
+    trace = task.reason(example)
+    steps = [(step.text, reasoning.check(step, context)) for step in trace.steps] if trace else []
+    found = {
+        "task": name,
+        "id": example.id,
+        "chat": rendering.chat_prompt(question),
+        "compact": rendering.compact_prompt(question),
+        "answer": task.answer(example),
+        "reasoning": [{"text": text, "true": true} for text, true in steps],
+    }
+    if as_json:
+        print_json(found)
+        return
+    print(f"{name}, {split} example {index} (id {example.id})\n\n{found['chat']}\n\ncompact: {found['compact']}\n")
+    for text, true in steps:
+        print(f"  [{'true' if true else 'FALSE'}] {text}")
+    print(f"answer: {found['answer']}")
+
+
+def _split(text: str) -> Any:
+    from mmai_gym.contracts import SPLITS
+
+    if text not in SPLITS:
+        raise UsageError(f"unknown split {text!r}; there are: {', '.join(SPLITS)}")
+    return text
+
+
+@app.command()
+def verify(
+    name: Annotated[str, typer.Argument(metavar="TASK")],
+    source: Annotated[
+        Path, typer.Option("--input", help='JSON lines: {"id": ..., "completion": ...}; - for stdin.')
+    ],
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+) -> None:
+    """Judge completions from a file: one JSON verdict a line, in the order of the input."""
+    from mmai_gym import tasks
+    from mmai_gym.verify import VerificationService
+
+    task = tasks.get(name)
+    by_id = {example.id: example for example in task.examples(_split(split))}
+    items = [(name, by_id[row["id"]], row["completion"]) for row in _read_completions(source, by_id.keys(), split)]
+    with VerificationService() as service:
+        verdicts = service.verify(items)
+    for (_, example, _), verdict in zip(items, verdicts, strict=True):
+        line = {"id": example.id, "score": verdict.score, "reason": verdict.reason.value, "answer": verdict.answer}
+        line |= {"components": dict(verdict.components), "detail": verdict.detail}
+        print(json.dumps(line, ensure_ascii=False))
+
+
+def _read_completions(source: Path, known: Any, split: str) -> list[dict[str, str]]:
+    if str(source) != "-" and not source.is_file():
+        raise UsageError(f"no file {source}")
+    lines = (sys.stdin.read() if str(source) == "-" else source.read_text(encoding="utf-8")).splitlines()
+    rows: list[dict[str, str]] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise UsageError(f"{source}, line {number}: not JSON ({error})") from None
+        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("id", "completion")):
+            raise UsageError(f'{source}, line {number}: want {{"id": "...", "completion": "..."}}')
+        if row["id"] not in known:
+            raise UsageError(f"{source}, line {number}: no {split} example has the id {row['id']!r}")
+        rows.append(row)
+    return rows
+
+
+# --------------------------------------------------------------------------------------------------- data
+
+
+@data.command("list")
+def data_list(as_json: JsonOption = False) -> None:
+    """The public data sets the gym knows, with size, licence and citation."""
+    from mmai_gym import sources
+
+    found = [sources.describe(name) for name in sources.list_datasets()]
+    if as_json:
+        print_json(found)
+        return
+    table = Table("data set", "files", "MB", "licence", "citation", box=None)
+    for row in found:
+        size = f"{row['bytes'] / 1e6:.1f}"
+        table.add_row(row["name"], str(row["files"]), size, row["licence"], row["citation"])
+    Console().print(table)
+
+
+@data.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Data sets from `mmai-gym data list`.")],
+    force: Annotated[bool, typer.Option(help="Fetch again what the cache holds already.")] = False,
+) -> None:
+    """Bring data sets into the cache: from the mirror folder MMAI_GYM_MIRROR, or from the network."""
+    from mmai_gym import sources
+
+    with progress_bar() as progress:
+        for name in names:
+            folder = sources.fetch(name, force=force, progress=progress)
+            stderr.print(f"{name}: ready in {folder}", markup=False)
+
+
+@data.command("verify")
+def data_verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Data sets; all by default.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check size and sha256 of every file of the data sets that the cache or the mirror holds."""
+    from mmai_gym import sources
+
+    reports = [report for name in names or sources.list_datasets() for report in sources.verify(name)]
+    if as_json:
+        print_json([report.as_dict() for report in reports])
+    else:
+        for report in reports:
+            print(f"{'ok' if report.ok else 'BAD':4} {report.dataset}: {report.path} {report.detail}".rstrip())
+    if not all(report.ok for report in reports):
+        raise typer.Exit(1)
+
+
+@data.command()
+def audit(
+    prefix: Annotated[str, typer.Argument(metavar="TASKS", help="Task names or a prefix.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Look for test molecules in training data, and for repeated molecules with different labels."""
+    from mmai_gym import audit as room
+    from mmai_gym import tasks
+
+    with progress_bar() as progress:
+        found = room.audit(tasks.match(prefix), progress)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        Console().print(found.table())
+
+
+@data.command()
+def build(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a TOML file.")],
+    out: Annotated[Path, typer.Option(help="Run folder.")] = Path(),
+) -> None:
+    """Write the tokenised corpora of a recipe, without training."""
+    from mmai_gym import training
+
+    loaded = training.load_recipe(recipe)
+    folder = _run_folder(out, loaded.name)
+    with progress_bar() as progress:
+        for corpus in training.build_corpora(loaded, folder, progress):
+            stderr.print(f"corpus: {corpus}", markup=False)
+
+
+# --------------------------------------------------------------------------------------------------- train, bench
+
+
+def _run_folder(out: Path, name: str) -> Path:
+    return Path("runs") / name if out == Path() else out
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a TOML file.")],
+    out: Annotated[Path, typer.Option(help="Run folder; runs/RECIPE by default.")] = Path(),
+) -> None:
+    """Train a model by a recipe. Stopped at any moment, the same command goes on from the last checkpoint."""
+    from mmai_gym import training
+
+    loaded = training.load_recipe(recipe)
+    with progress_bar() as progress:
+        checkpoint = training.train(loaded, _run_folder(out, loaded.name), progress)
+    stderr.print(f"model: {checkpoint}", markup=False)
+
+
+@app.command()
+def bench(
+    model: Annotated[
+        str, typer.Argument(help="A run folder, a run's name, a checkpoint folder, or baseline:NAME.")
+    ],
+    suite: Annotated[str, typer.Option(help="A shipped suite's name, or a TOML file.")] = "embedded",
+    limit: Annotated[int, typer.Option(help="At most so many test examples per task; 0 for all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    out: Annotated[Path, typer.Option(help="Record file.")] = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Run a suite on a model and on the suite's baselines, into one record that can be resumed and re-scored."""
+    from mmai_gym import bench as room
+    from mmai_gym import models
+
+    loaded = models.load_model(model)
+    protocol = room.load_suite(suite)
+    record = models.record_path(model, protocol.name) if out == Path() else out
+    with progress_bar() as progress:
+        room.run(loaded, protocol, record, limit=limit or None, seed=seed, progress=progress)
+    _print_table(record, as_json)
+    stderr.print(f"record: {record}", markup=False)
+
+
+@app.command()
+def score(record: Annotated[Path, typer.Argument(help="A run record.")], as_json: JsonOption = False) -> None:
+    """Compute the table of a record again, without any inference."""
+    _print_table(record, as_json)
+
+
+def _print_table(record: Path, as_json: bool) -> None:
+    from mmai_gym import bench as room
+
+    table = room.table(record)
+    if as_json:
+        print_json(room.to_json(table))
+    else:
+        print(room.render_text(table))
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="RECORD")],
+    second: Annotated[Path, typer.Argument(metavar="RECORD")],
+    as_json: JsonOption = False,
+) -> None:
+    """Paired difference of the models of two records on the examples they share."""
+    from mmai_gym import bench as room
+
+    found = room.compare(first, second)
+    if as_json:
+        print_json([row.as_dict() for row in found])
+    else:
+        print(room.render_comparison(found))
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="A run folder or name, or a record file.")],
+    out: Annotated[Path, typer.Option(help="HTML file; report.html beside the record by default.")] = Path(),
+) -> None:
+    """Write the report of a run: one self-contained HTML file."""
+    from mmai_gym import models
+    from mmai_gym import report as room
+
+    records, folder = models.find_records(run)
+    target = (folder or records[0].parent) / "report.html" if out == Path() else out
+    room.write_report(records, folder, target)
+    print(target.resolve())
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/demo"),
+) -> None:
+    """Train a nano LFM on the embedded set, benchmark it, and write a report; no network, under ten minutes."""
+    from mmai_gym import bench as room
+    from mmai_gym import models, training
+    from mmai_gym import report as writer
+
+    started = time.monotonic()
+    with progress_bar() as progress:
+        training.train(training.load_recipe("nano-embedded"), out, progress)
+        suite = room.load_suite("embedded")
+        record = models.record_path(str(out), suite.name)
+        room.run(models.load_model(str(out)), suite, record, limit=200, seed=0, progress=progress)
+    _print_table(record, as_json=False)
+    target = writer.write_report([record], out, out / "report.html")
+    print(f"\n{(time.monotonic() - started) / 60:.1f} minutes. Report: {target.resolve()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""SMILES: one molecule has many, and the gym needs each kind for a different job.
+
+The *canonical* one decides equality, a *randomized* one augments training (a model that has seen one spelling per
+molecule has learned spelling), a *rooted* one starts where the reaction happens, and the *canonical set* compares
+the reactants of a reaction. Atom maps must be gone before two texts are compared or shown: in published corpora
+their numbering alone gives the reaction centre away.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache
+
+from rdkit import Chem
+
+from mmai_gym.contracts import InvalidMolecule
+from mmai_gym.molecules.toolkit import Mol, parse
+
+
+@lru_cache(maxsize=65_536)
+def canonical(smiles: str) -> str:
+    """RDKit's canonical isomeric SMILES. Atom maps stay; see `canonical_set` for comparison without them.
+
+    Raises:
+        InvalidMolecule: `smiles` cannot be read.
+    """
+    return write(parse(smiles))
+
+
+def write(mol: Mol) -> str:
+    """Canonical isomeric SMILES of a molecule object."""
+    return Chem.MolToSmiles(mol)
+
+
+def is_valid(smiles: str) -> bool:
+    """True when `smiles` can be read as at least one molecule. Never raises."""
+    try:
+        parse(smiles)
+    except InvalidMolecule:
+        return False
+    return True
+
+
+def randomized(smiles: str, seed: int) -> str:
+    """The same molecule written from a random atom in a random order; the same seed gives the same text.
+
+    The atoms are renumbered by a random permutation and written in that order, which reaches spellings that a
+    random root with canonical branches never does (Arús-Pous et al., 2019).
+    """
+    mol = parse(smiles)
+    order = list(range(mol.GetNumAtoms()))
+    random.Random(seed).shuffle(order)
+    return Chem.MolToSmiles(Chem.RenumberAtoms(mol, order), canonical=False)
+
+
+def rooted(smiles: str, atom_index: int) -> str:
+    """The molecule written from one atom, with canonical branches; the parts of a set keep their own order.
+
+    Raises:
+        InvalidMolecule: `smiles` cannot be read, or has no atom of this index (0-based, order of the text).
+    """
+    mol = parse(smiles)
+    if not 0 <= atom_index < mol.GetNumAtoms():
+        raise InvalidMolecule(f"{smiles} has atoms 0 to {mol.GetNumAtoms() - 1}, not {atom_index}")
+    return Chem.MolToSmiles(mol, rootedAtAtom=atom_index)
+
+
+def unmapped(mol: Mol) -> Mol:
+    """A copy without atom map numbers."""
+    copy = Chem.Mol(mol)
+    for atom in copy.GetAtoms():
+        atom.SetAtomMapNum(0)
+    return copy
+
+
+def strip_maps(smiles: str) -> str:
+    """Canonical SMILES without atom map numbers."""
+    return write(unmapped(parse(smiles)))
+
+
+@lru_cache(maxsize=65_536)
+def canonical_set(smiles: str) -> str:
+    """The one text by which two sets of molecules are compared.
+
+    Parse, set every atom map number to 0, write the SMILES, split at the dots, sort, join with dots. A salt's
+    ions are thus members of the set like any other, and multiplicity counts.
+    """
+    return ".".join(sorted(strip_maps(smiles).split(".")))

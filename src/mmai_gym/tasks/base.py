@@ -1,0 +1,175 @@
+"""What every task shares: the verify wrapper, example sequences, and judges for each answer form.
+
+A task family is one file with one class; it says where its examples come from and what a right answer is. The rest
+is here. The wrapper around `judge` is the only way in, so that no family can forget the answer protocol.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, overload
+
+from mmai_gym.contracts import (
+    Choice,
+    Estimate,
+    Example,
+    InvalidMolecule,
+    Question,
+    Reason,
+    Result,
+    Split,
+    Trace,
+    Verdict,
+    answer_form,
+)
+from mmai_gym.molecules import randomized
+from mmai_gym.tasks.answers import extract_answer
+
+
+class LazyExamples(Sequence[Example]):
+    """A deterministic sequence whose items are made when asked for."""
+
+    def __init__(self, length: int, make: Callable[[int], Example]) -> None:
+        self._length = length
+        self._make = make
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | Sequence[Example]:
+        if isinstance(index, slice):
+            chosen = range(self._length)[index]
+            return LazyExamples(len(chosen), lambda i: self._make(chosen[i]))
+        return self._make(range(self._length)[index])
+
+    def __iter__(self) -> Iterator[Example]:
+        return (self._make(i) for i in range(self._length))
+
+
+class BaseTask(ABC):
+    """The part of `contracts.Task` that does not differ between families."""
+
+    name: str
+    version: str = "1"
+    category: str = "2d-molecules"
+    sources: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
+    headline: str
+
+    @property
+    def family(self) -> str:
+        """The job this task belongs to: the first part of its name."""
+        return self.name.split("/", 1)[0]
+
+    @abstractmethod
+    def examples(self, split: Split) -> Sequence[Example]:
+        """A lazy, indexable, deterministic sequence. Raises DataError where a data file is missing."""
+
+    @abstractmethod
+    def question(self, example: Example) -> Question:
+        """Typed spans with exactly one answer form."""
+
+    @abstractmethod
+    def answer(self, example: Example) -> str:
+        """The gold answer, as it should stand between the answer tags."""
+
+    @abstractmethod
+    def judge(self, example: Example, answer: str) -> Verdict:
+        """Judge the extracted answer; may raise InvalidMolecule, which becomes a verdict."""
+
+    @abstractmethod
+    def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
+        """The protocol's metrics, the headline among them."""
+
+    def sizes(self) -> dict[str, int]:
+        """Number of examples per split."""
+        return {split: len(self.examples(split)) for split in ("train", "valid", "test")}  # type: ignore[arg-type]
+
+    def augment(self, example: Example, seed: int) -> Example:
+        """The same example with its molecule written from another atom; the gold must not depend on the writing."""
+        return replace(example, inputs=example.inputs | {"smiles": randomized(example.inputs["smiles"], seed)})
+
+    def reason(self, example: Example, context: Any = None) -> Trace | None:
+        """Checkable steps towards the answer, or None where the family has no recipe."""
+        return None
+
+    def verify(self, example: Example, completion: str) -> Verdict:
+        """Judge the raw text of one completion. Never raises on any text."""
+        answer = extract_answer(completion)
+        if answer is None:
+            verdict = Verdict(0.0, Reason.NO_ANSWER)
+        else:
+            try:
+                verdict = self.judge(example, answer)
+            except InvalidMolecule as error:
+                verdict = Verdict(0.0, Reason.INVALID_MOLECULE, answer, detail=str(error))
+        return replace(verdict, verifier_version=self.version)
+
+
+# --------------------------------------------------------------------------------------------------- judges
+
+
+def judge_choice(form: Choice, gold: str, answer: str) -> Verdict:
+    """1 for the gold option, 0 for another one; text that is no option is unparsable."""
+    if answer not in form.options:
+        return Verdict(0.0, Reason.UNPARSABLE, answer, detail=f"not one of {', '.join(form.options)}")
+    right = answer == gold
+    return Verdict(float(right), Reason.CORRECT if right else Reason.WRONG, answer)
+
+
+def judge_number(gold: float, scale: float, answer: str, tolerance: float) -> Verdict:
+    """exp(-|error| / scale), so that partial credit falls smoothly; CORRECT within `tolerance`.
+
+    `scale` is the mean absolute deviation of the training labels: guessing the middle earns about exp(-1).
+    Components: `error` (answer minus gold) and `absolute_error`, in the task's unit.
+    """
+    try:
+        value = float(answer)
+    except ValueError:
+        return Verdict(0.0, Reason.UNPARSABLE, answer, detail="not a number")
+    if not math.isfinite(value) or "_" in answer:
+        return Verdict(0.0, Reason.UNPARSABLE, answer, detail="not a finite decimal number")
+    error = value - gold
+    close = abs(error) <= tolerance
+    score = 1.0 if close else math.exp(-abs(error) / scale)
+    components = {"error": error, "absolute_error": abs(error)}
+    return Verdict(score, Reason.CORRECT if close else Reason.PARTIAL, answer, components)
+
+
+def judge_count(gold: int, answer: str) -> Verdict:
+    """1 for the exact integer in ASCII digits, else 0."""
+    if not (answer.isascii() and answer.isdigit() and len(answer) <= 6):
+        return Verdict(0.0, Reason.UNPARSABLE, answer, detail="not a non-negative integer")
+    right = int(answer) == gold
+    return Verdict(float(right), Reason.CORRECT if right else Reason.WRONG, answer, {"error": int(answer) - gold})
+
+
+def judge_indices(gold: frozenset[int], n_atoms: int, answer: str) -> Verdict:
+    """Jaccard overlap of the two atom sets: a false atom added always lowers it. CORRECT only when equal.
+
+    Raises nothing; a repeated or out-of-range position is unparsable, for it names no set of atoms.
+    """
+    parts = [part.strip() for part in answer.split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) <= 4 for part in parts):
+        return Verdict(0.0, Reason.UNPARSABLE, answer, detail="not a comma-separated list of atom positions")
+    chosen = {int(part) for part in parts}
+    if len(chosen) != len(parts) or max(chosen) >= n_atoms:
+        return Verdict(0.0, Reason.UNPARSABLE, answer, detail="a position is repeated or out of range")
+    overlap = len(chosen & gold) / len(chosen | gold)
+    reason = Reason.CORRECT if chosen == gold else Reason.PARTIAL if overlap else Reason.WRONG
+    return Verdict(overlap, reason, answer, {"jaccard": overlap})
+
+
+def form_of(task: BaseTask, example: Example) -> Choice:
+    """The Choice of a question, for families whose options differ between examples."""
+    form = answer_form(task.question(example))
+    if not isinstance(form, Choice):
+        raise TypeError(f"{task.name} does not ask for a choice")
+    return form

@@ -1,0 +1,150 @@
+"""Tasks that ask one thing about one molecule: a value with a unit, or a class with a probability.
+
+Computed properties, ADMET endpoints and activities differ in where the rows come from and in the metric their field
+uses; everything else is the same and lives here. All scales (the number grid, the error scale, the middle) come from
+training labels only.
+"""
+
+from __future__ import annotations
+
+import functools
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mmai_gym.contracts import (
+    Choice,
+    Estimate,
+    Example,
+    Molecule,
+    Number,
+    Property,
+    Question,
+    Result,
+    Split,
+    Verdict,
+    Words,
+)
+from mmai_gym.tasks.base import BaseTask, LazyExamples, judge_choice, judge_number
+from mmai_gym.tasks.scoring import choice_metrics, mean_score, ranking_metrics, value_metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One labelled molecule; `label` is a number, or the text of an option."""
+
+    id: str
+    smiles: str
+    label: float | str
+
+
+def number_grid(labels: Sequence[float]) -> tuple[float, ...]:
+    """Ascending centres of equally filled bins, at most 128, about 20 labels each (at least 16 bins if values allow).
+
+    Rounded to six digits, since that is how an answer is written.
+    """
+    n_bins = min(128, max(16, len(labels) // 20))
+    centres = np.quantile(np.asarray(labels, dtype=np.float64), (np.arange(n_bins) + 0.5) / n_bins)
+    return tuple(sorted({float(f"{centre:.6g}") for centre in centres}))
+
+
+class SingleMolecule(BaseTask):
+    """One molecule, one property name, one label."""
+
+    property_name: str
+    asks: str
+
+    @abstractmethod
+    def rows(self, split: Split) -> Sequence[Row]:
+        """The labelled molecules of a split, in the order of their source."""
+
+    @property
+    def properties(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (self.property_name,)
+
+    def examples(self, split: Split) -> Sequence[Example]:
+        rows = self.rows(split)
+        return LazyExamples(
+            len(rows), lambda i: Example(rows[i].id, self.name, split, {"smiles": rows[i].smiles}, rows[i].label)
+        )
+
+
+class Measurement(SingleMolecule):
+    """A value in a unit.
+
+    Attributes:
+        unit: '' for a dimensionless quantity.
+        readout: "median" where the metric is an absolute error, "mean" where it is a correlation: the summary of
+            a predicted distribution that is optimal for it.
+    """
+
+    unit: str = ""
+    headline = "mae"
+    readout: Literal["mean", "median"] = "median"
+    asks = "Predict"
+
+    @functools.cached_property
+    def _labels(self) -> tuple[float, ...]:
+        return tuple(float(row.label) for row in self.rows("train"))
+
+    @functools.cached_property
+    def grid(self) -> tuple[float, ...]:
+        """Bin centres of the compact number rendering."""
+        return number_grid(self._labels)
+
+    @functools.cached_property
+    def middle(self) -> float:
+        """Median of the training labels."""
+        return float(np.median(self._labels))
+
+    @functools.cached_property
+    def scale(self) -> float:
+        """Mean absolute deviation of the training labels from their median."""
+        return float(np.mean(np.abs(np.asarray(self._labels) - self.middle)))
+
+    def question(self, example: Example) -> Question:
+        return (
+            Words(self.asks, "measure"),
+            Property(self.property_name),
+            Words("of the molecule"),
+            Molecule(example.inputs["smiles"]),
+            Number(self.unit, self.grid),
+        )
+
+    def answer(self, example: Example) -> str:
+        return f"{example.gold:.10g}"
+
+    def judge(self, example: Example, answer: str) -> Verdict:
+        return judge_number(float(example.gold), self.scale, answer, tolerance=0.05 * self.scale)
+
+    def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
+        return value_metrics(results, self.unit, self.middle) | {"score": mean_score(results)}
+
+
+class Classification(SingleMolecule):
+    """One of a few options. With the options yes and no, `yes` is the positive class."""
+
+    form = Choice(("yes", "no"))
+    headline = "auroc"
+    asks = "Does the molecule have the property"
+
+    def question(self, example: Example) -> Question:
+        return (
+            Words(self.asks, "classify"),
+            Property(self.property_name),
+            Molecule(example.inputs["smiles"]),
+            self.form,
+        )
+
+    def answer(self, example: Example) -> str:
+        return str(example.gold)
+
+    def judge(self, example: Example, answer: str) -> Verdict:
+        return judge_choice(self.form, example.gold, answer)
+
+    def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
+        ranking = ranking_metrics(results, "yes") if "yes" in self.form.options else {}
+        return ranking | choice_metrics(results)

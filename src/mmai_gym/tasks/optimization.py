@@ -1,0 +1,217 @@
+"""Molecular optimization on the embedded set: improve one property and stay similar.
+
+A success improves the property by a stated amount at a Tanimoto similarity of at least 0.4 (Morgan radius 2, 2048 bits)
+to the input; success at 0.6 stands beside it. Without the floor one constant molecule could win every input. What is
+asked of the answer besides: one molecule, no isotopes, no radicals, no atom maps, the input's net charge, for these are
+the tricks by which novelty or similarity are faked.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from mmai_gym.contracts import (
+    Estimate,
+    Example,
+    Molecule,
+    Property,
+    Question,
+    Reason,
+    Result,
+    Split,
+    Structure,
+    Verdict,
+    Words,
+    row_id,
+)
+from mmai_gym.molecules import MatchedPair, aligned, canonical, matched_pairs, parse, tanimoto
+from mmai_gym.oracles import ORACLES
+from mmai_gym.sources import embedded
+from mmai_gym.stats import mean, proportion
+from mmai_gym.tasks.base import BaseTask, LazyExamples
+from mmai_gym.tasks.derived import derived_table
+from mmai_gym.tasks.scoring import structure_metrics
+
+SIMILARITY_FLOOR = 0.4
+SIMILARITY_HIGH = 0.6
+_PAIRS_PER_SOURCE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Move `oracle` up or down by at least `step` (in the oracle's units)."""
+
+    oracle: str
+    direction: Literal["up", "down"]
+    step: float
+
+    def gain(self, before: float, after: float) -> float:
+        """The change in the wanted direction; NaN where a value is missing."""
+        return after - before if self.direction == "up" else before - after
+
+
+GOALS = (Goal("qed", "up", 0.1), Goal("logp", "up", 1.0), Goal("sa", "down", 0.5), Goal("tpsa", "up", 20.0))
+
+
+class EmbeddedOptimization(BaseTask):
+    """One goal over the embedded molecules.
+
+    Training pairs are matched molecular pairs inside the training split. A test input is a test molecule for which a
+    matched partner that meets the goal is known to exist, so that every question can be answered; any other molecule
+    that meets it is as good.
+    """
+
+    sources = ("embedded",)
+    headline = "success"
+    decode = "sample"
+
+    def __init__(self, goal: Goal) -> None:
+        self.goal = goal
+        self.name = f"optimization/embedded/{goal.oracle}"
+        self.properties = (goal.oracle,)
+
+    def examples(self, split: Split) -> Sequence[Example]:
+        pairs = _goal_pairs(self.goal, split)
+
+        def make(i: int) -> Example:
+            id_, pair = pairs[i]
+            source, target = aligned(pair)
+            return Example(id_, self.name, split, {"smiles": source}, target)
+
+        return LazyExamples(len(pairs), make)
+
+    def augment(self, example: Example, seed: int) -> Example:
+        source, target = aligned(_by_id(self.goal, example.split)[example.id], seed)
+        return replace(example, inputs={"smiles": source}, gold=target)
+
+    def question(self, example: Example) -> Question:
+        oracle = ORACLES[self.goal.oracle]
+        step = f"{self.goal.step:g} {oracle.units}".strip()
+        return (
+            Words("Change the molecule slightly (Tanimoto similarity at least 0.4) to", "optimize"),
+            Property(self.goal.oracle, self.goal.direction),
+            Words(f"by at least {step}."),
+            Molecule(example.inputs["smiles"]),
+            Structure("molecule"),
+        )
+
+    def answer(self, example: Example) -> str:
+        return str(example.gold)
+
+    def judge(self, example: Example, answer: str) -> Verdict:
+        source = canonical(example.inputs["smiles"])
+        target = canonical(answer)
+        trick = _trick(source, target)
+        if trick:
+            return Verdict(0.0, Reason.WRONG, answer, detail=trick)
+        if target == source:
+            return Verdict(0.0, Reason.COPIED_INPUT, answer)
+        oracle = ORACLES[self.goal.oracle]
+        before, after = oracle.one(source), oracle.one(target)
+        gain = self.goal.gain(before, after)
+        if math.isnan(gain):
+            return Verdict(None, Reason.MISSING_ORACLE, answer, detail=f"{oracle.name} has no value for {target}")
+        similarity = tanimoto(source, target)
+        components = {"gain": gain, "similarity": similarity, "before": before, "after": after}
+        if similarity < SIMILARITY_FLOOR:
+            return Verdict(0.0, Reason.NOT_SIMILAR, answer, components, detail=f"similarity {similarity:.2f}")
+        # Rounding forgives the last digit of a printed goal, nothing more.
+        if round(gain, 6) >= self.goal.step:
+            return Verdict(1.0, Reason.CORRECT, answer, components)
+        detail = f"{oracle.name} {before:.2f} -> {after:.2f}"
+        if gain <= 0.0:
+            return Verdict(0.0, Reason.WRONG, answer, components, detail=detail)
+        return Verdict(0.5 * gain / self.goal.step, Reason.PARTIAL, answer, components, detail=detail)
+
+    def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
+        best = [_successes(result) for result in results if any(v.score is not None for v in result.verdicts)]
+        first = [result.first.reason is Reason.CORRECT for result in results if result.first.score is not None]
+        high = [any(v.components["similarity"] >= SIMILARITY_HIGH for v in successes) for successes in best]
+        similarities = [max(v.components["similarity"] for v in successes) for successes in best if successes]
+        gains = [max(v.components["gain"] for v in successes) for successes in best if successes]
+        distinct = [_distinct(result) for result in results if result.verdicts]
+        return {
+            "success": proportion([bool(successes) for successes in best]),
+            "success_at_0.6": proportion(high),
+            "success_first": proportion(first),
+            "similarity": mean(np.array(similarities)),
+            "gain": mean(np.array(gains), unit=ORACLES[self.goal.oracle].units),
+            "distinct": mean(np.array(distinct)),
+        } | structure_metrics(results)
+
+
+def _successes(result: Result) -> list[Verdict]:
+    return [verdict for verdict in result.verdicts if verdict.reason is Reason.CORRECT]
+
+
+def _distinct(result: Result) -> float:
+    """Share of different answers among the completions."""
+    return len({verdict.answer for verdict in result.verdicts}) / len(result.verdicts)
+
+
+def _trick(source: str, target: str) -> str:
+    """What disqualifies a molecule whatever its properties, or ''. Both are canonical SMILES."""
+    if "." in target:
+        return "more than one molecule"
+    mol, origin = parse(target), parse(source)
+    if any(atom.GetIsotope() for atom in mol.GetAtoms()):
+        return "isotopes"
+    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
+        return "radicals"
+    if any(atom.GetAtomMapNum() or atom.GetAtomicNum() == 0 for atom in mol.GetAtoms()):
+        return "atom maps or wildcard atoms"
+    if sum(a.GetFormalCharge() for a in mol.GetAtoms()) != sum(a.GetFormalCharge() for a in origin.GetAtoms()):
+        return "another net charge than the input"
+    return ""
+
+
+# --------------------------------------------------------------------------------------------------- pairs
+
+
+@functools.cache
+def _pairs() -> tuple[MatchedPair, ...]:
+    """All matched pairs of the embedded molecules, in both directions."""
+    smiles = [molecule.smiles for split in ("train", "valid", "test") for molecule in embedded.molecules(split)]  # type: ignore[arg-type]
+
+    def compute() -> list[list[str]]:
+        return [[pair.source, pair.target] for pair in matched_pairs(smiles)]
+
+    return tuple(MatchedPair(*row) for row in derived_table("embedded-pairs", "1", smiles, compute))
+
+
+@functools.cache
+def _goal_pairs(goal: Goal, split: Split) -> tuple[tuple[str, MatchedPair], ...]:
+    """(id, pair) for a goal, most similar pairs first per source; five per source in train, one elsewhere."""
+    ids = {molecule.smiles: molecule.id for molecule in embedded.molecules(split)}
+    allowed = set(ids)
+    oracle = ORACLES[goal.oracle]
+    by_source: dict[str, list[tuple[float, str, MatchedPair]]] = {}
+    for pair in _pairs():
+        source, target = pair.smiles
+        if source not in allowed or (split == "train" and target not in allowed) or _trick(source, target):
+            continue
+        if round(goal.gain(oracle.one(source), oracle.one(target)), 6) < goal.step:
+            continue
+        similarity = tanimoto(source, target)
+        if similarity >= SIMILARITY_FLOOR:
+            by_source.setdefault(source, []).append((-similarity, target, pair))
+    keep = _PAIRS_PER_SOURCE if split == "train" else 1
+    return tuple(
+        (row_id("embedded-pair", goal.oracle, ids[source], rank), pair)
+        for source in ids
+        for rank, (_, _, pair) in enumerate(sorted(by_source.get(source, []), key=lambda entry: entry[:2])[:keep])
+    )
+
+
+@functools.cache
+def _by_id(goal: Goal, split: Split) -> Mapping[str, MatchedPair]:
+    return dict(_goal_pairs(goal, split))
+
+
+TASKS: tuple[Callable[[], BaseTask], ...] = tuple(functools.partial(EmbeddedOptimization, goal) for goal in GOALS)

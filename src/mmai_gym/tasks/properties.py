@@ -1,0 +1,82 @@
+"""Computed properties of the embedded molecules: values and classes that an exact oracle gives.
+
+They are called properties and never ADMET: nothing here was measured. Their use is that a small model can learn them
+in minutes, without any data from the network, and that the answers have no noise.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+from mmai_gym.contracts import Choice, Split
+from mmai_gym.oracles import ORACLES
+from mmai_gym.sources import embedded
+from mmai_gym.tasks.base import BaseTask
+from mmai_gym.tasks.derived import derived_table
+from mmai_gym.tasks.measurement import Classification, Measurement, Row
+
+# Crippen logP below 1 is called low and above 3 high: about a third of the embedded molecules each.
+LOGP_LOW, LOGP_HIGH = 1.0, 3.0
+_ORACLES = ("tpsa", "qed", "molecular-weight", "sa", "logp")
+
+
+@functools.cache
+def _values(split: Split) -> tuple[tuple[str, str, dict[str, float]], ...]:
+    """(id, SMILES, value by oracle) of the embedded molecules."""
+    molecules = embedded.molecules(split)
+
+    def compute() -> list[list[float]]:
+        smiles = [molecule.smiles for molecule in molecules]
+        columns = [ORACLES[name].predict(smiles) for name in _ORACLES]
+        return [[round(float(value), 6) for value in row] for row in zip(*columns, strict=True)]
+
+    rows = derived_table(f"embedded-properties-{split}", "1", [m.smiles for m in molecules], compute)
+    return tuple(
+        (molecule.id, molecule.smiles, dict(zip(_ORACLES, row, strict=True)))
+        for molecule, row in zip(molecules, rows, strict=True)
+    )
+
+
+class EmbeddedProperty(Measurement):
+    """The value of one oracle."""
+
+    sources = ("embedded",)
+
+    def __init__(self, oracle: str) -> None:
+        self.name = f"properties/embedded/{oracle}"
+        self.property_name = oracle
+        self.unit = ORACLES[oracle].units
+
+    def rows(self, split: Split) -> Sequence[Row]:
+        return _measured(self.property_name, split)
+
+
+@functools.cache
+def _measured(oracle: str, split: Split) -> tuple[Row, ...]:
+    return tuple(Row(id_, smiles, values[oracle]) for id_, smiles, values in _values(split))
+
+
+class LogPClass(Classification):
+    """Low, medium or high lipophilicity by Crippen logP."""
+
+    name = "properties/embedded/logp-class"
+    sources = ("embedded",)
+    headline = "accuracy"
+    property_name = "logp"
+    asks = f"Below {LOGP_LOW:g} is low and above {LOGP_HIGH:g} is high: which class is the"
+    form = Choice(("low", "medium", "high"))
+
+    def rows(self, split: Split) -> Sequence[Row]:
+        return tuple(Row(row.id, row.smiles, logp_class(float(row.label))) for row in _measured("logp", split))
+
+
+def logp_class(logp: float) -> str:
+    """The class of a Crippen logP."""
+    return "low" if logp < LOGP_LOW else "high" if logp > LOGP_HIGH else "medium"
+
+
+TASKS: tuple[Callable[[], BaseTask], ...] = (
+    LogPClass,
+    *(functools.partial(EmbeddedProperty, oracle) for oracle in ("tpsa", "qed", "molecular-weight", "sa")),
+)

@@ -1,0 +1,212 @@
+"""How a question becomes text: once for all tasks, in two ways.
+
+*Chat* writes plain sentences for any instruction-following model. *Compact* writes control tokens for an LFM that
+was trained from scratch: one token says what is asked, one names the property, one announces the view of each
+molecule, and a number is answered with one token of a 128-step grid, so that its whole distribution can be read in
+a single forward pass. `expand` undoes the compact answer, so a verifier always sees the same public text.
+
+The control tokens are frozen: their order is their token id, checkpoints depend on it. New ones replace the next
+free `<|reserved_N|>`; nothing is ever moved or renamed.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import re
+
+from mmai_gym.contracts import (
+    AnswerForm,
+    Choice,
+    Count,
+    Indices,
+    Molecule,
+    Number,
+    Property,
+    Question,
+    Structure,
+    Trace,
+    Words,
+    answer_form,
+)
+from mmai_gym.tasks.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
+
+TEMPLATE_VERSION = "1"
+
+_STRUCTURE = ("<|pad|>", "<|bos|>", "<|eos|>", "<|sep|>", THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
+_VIEWS = (
+    "smiles", "selfies", "inchi", "inchikey", "formula", "name", "scaffold", "fragments",
+    "graph", "conformer", "internal", "protein", "pocket", "antibody", "reaction", "text",
+)  # fmt: skip
+_REQUESTS = (
+    "detect", "count", "locate", "compare", "classify", "measure", "retrosynthesis", "forward", "optimize",
+    "affinity", "translate", "canonicalize", "complete", "repair", "describe", "generate", "difference", "stereo",
+)  # fmt: skip
+_FORMS = ("choice", "number", "integer", "indices", "molecule", "reactants", "fragment")
+_OPTIONS = (
+    "yes", "no", "first", "second", "equal", "low", "medium", "high", "up", "down", "same", "true", "false",
+    "unknown",
+)  # fmt: skip
+_NAMED = _STRUCTURE + tuple(f"<|{name}|>" for name in (*_VIEWS, *_REQUESTS, *_FORMS, *_OPTIONS))
+
+CONTROL_TOKENS: tuple[str, ...] = _NAMED + tuple(f"<|reserved_{i}|>" for i in range(len(_NAMED), 256))
+BIN_TOKENS: tuple[str, ...] = tuple(f"<|bin_{i:03d}|>" for i in range(128))
+
+_CONTROL = frozenset(CONTROL_TOKENS)
+_BIN = re.compile(r"<\|bin_(\d{3})\|>")
+_NAME = re.compile(r"[^a-z0-9_.+-]+")
+
+
+def control(name: str) -> str:
+    """The control token called `name`.
+
+    Raises:
+        ValueError: there is no such token.
+    """
+    token = f"<|{name}|>"
+    if token not in _CONTROL:
+        raise ValueError(f"{token} is not a control token; add it in place of the next free reserved one")
+    return token
+
+
+def property_token(name: str) -> str:
+    """The token that names a property, e.g. `<|caco2_wang|>`; never one of the control tokens."""
+    return f"<|p:{_NAME.sub('_', name.lower())}|>"
+
+
+# --------------------------------------------------------------------------------------------------- compact
+
+
+def compact_prompt(question: Question, think: str = "") -> str:
+    """The prompt of a from-scratch LFM. It ends with the answer tag, or with `think` ("<think>") where given."""
+    parts = ["<|bos|>"]
+    for span in question:
+        match span:
+            case Words():
+                parts.append(control(span.control) if span.control else "")
+            case Molecule():
+                parts.append(control(span.view) + span.text)
+            case Property():
+                parts.append((control(span.goal) if span.goal else "") + property_token(span.name))
+            case Choice():
+                parts.append(control("choice"))
+            case Number():
+                parts.append(control("number"))
+            case Count():
+                parts.append(control("integer"))
+            case Indices():
+                parts.append(control("indices"))
+            case Structure():
+                parts.append(control(span.role))
+    parts.append(think or ANSWER_OPEN)
+    return "".join(parts)
+
+
+def compact_answer(answer: str, form: AnswerForm) -> str:
+    """The answer as a from-scratch LFM writes it, without tags."""
+    if isinstance(form, Number):
+        return BIN_TOKENS[nearest_bin(float(answer), form.grid)]
+    if isinstance(form, Choice):
+        return compact_option(answer)
+    return answer
+
+
+def compact_option(option: str) -> str:
+    """An option of a Choice: its control token where it has one, else as it is."""
+    token = f"<|{option}|>"
+    return token if token in _CONTROL else option
+
+
+def compact_row(question: Question, answer: str, trace: Trace | None = None) -> tuple[str, str]:
+    """A training row: the prompt (masked from the loss) and the target that follows it.
+
+    Steps that a tool has *given* belong to the prompt; the steps that the model shall claim open the target.
+    """
+    ending = compact_answer(answer, answer_form(question)) + ANSWER_CLOSE + "<|eos|>"
+    if trace is None:
+        return compact_prompt(question), ending
+    given = " ".join(step.text for step in trace.steps if step.given)
+    claimed = " ".join(step.text for step in trace.steps if not step.given)
+    return compact_prompt(question, THINK_OPEN) + given, claimed + THINK_CLOSE + ANSWER_OPEN + ending
+
+
+def nearest_bin(value: float, grid: tuple[float, ...]) -> int:
+    """The index of the grid centre closest to `value` (ties go to the lower one)."""
+    i = bisect.bisect_left(grid, value)
+    if i == 0:
+        return 0
+    if i == len(grid):
+        return len(grid) - 1
+    return i if grid[i] - value < value - grid[i - 1] else i - 1
+
+
+def expand(completion: str, form: AnswerForm) -> str:
+    """A compact completion as public text: grid steps become numbers, option tokens become words.
+
+    A grid step outside the grid stays as it is and will not parse as a number.
+    """
+    if isinstance(form, Number):
+
+        def number(match: re.Match[str]) -> str:
+            i = int(match.group(1))
+            return f"{form.grid[i]:.6g}" if i < len(form.grid) else match.group(0)
+
+        return _BIN.sub(number, completion)
+    if isinstance(form, Choice):
+        for option in form.options:
+            completion = completion.replace(compact_option(option), option)
+    return completion
+
+
+# --------------------------------------------------------------------------------------------------- chat
+
+_VIEW_WORDS = {"smiles": "SMILES", "selfies": "SELFIES", "graph": "graph", "conformer": "3D conformer (angstrom)"}
+
+
+def chat_prompt(question: Question) -> str:
+    """The question in plain sentences, ending with how the answer must be given."""
+    parts: list[str] = []
+    for span in question:
+        match span:
+            case Words():
+                parts.append(span.text)
+            case Molecule():
+                parts.append(f"\n{_VIEW_WORDS.get(span.view, span.view)}: {span.text}\n")
+            case Property():
+                goal = {"up": "increase ", "down": "decrease ", None: ""}[span.goal]
+                parts.append(goal + span.name.replace("_", " "))
+            case _:
+                parts.append("\n" + _instruction(span))
+    text = " ".join(part for part in parts if part)
+    return re.sub(r" *\n *", "\n", text).strip()
+
+
+def _instruction(form: AnswerForm) -> str:
+    match form:
+        case Choice():
+            wanted = "one of: " + ", ".join(form.options)
+        case Number():
+            wanted = f"a number in {form.unit}" if form.unit else "a number"
+        case Count():
+            wanted = "an integer"
+        case Indices():
+            wanted = "atom positions, counted from 0 in the order written, ascending, separated by commas"
+        case Structure(role="reactants"):
+            wanted = "the SMILES of all reactants, separated by dots"
+        case Structure():
+            wanted = "one SMILES"
+    return f"Give {wanted}, between {ANSWER_OPEN} and {ANSWER_CLOSE}."
+
+
+def template_hash() -> str:
+    """Twelve hex digits that change when a rendering of any span changes; stored in every run record."""
+    probe: list[str] = [TEMPLATE_VERSION, *CONTROL_TOKENS, *BIN_TOKENS]
+    forms: tuple[AnswerForm, ...] = (
+        Choice(("yes", "no")), Number("h", (0.0, 1.0)), Count(), Indices(), Structure(), Structure("reactants"),
+    )  # fmt: skip
+    for form in forms:
+        question: Question = (
+            Words("What is the", "measure"), Property("half_life", "up"), Words("of"), Molecule("CCO"), form,
+        )  # fmt: skip
+        probe += [chat_prompt(question), compact_prompt(question)]
+    return hashlib.sha256("\x1f".join(probe).encode()).hexdigest()[:12]

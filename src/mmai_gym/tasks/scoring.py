@@ -1,0 +1,120 @@
+"""From Results to the metrics of each kind of answer, every one an Estimate.
+
+Undecided verdicts (None) never count as wrong: they are left out here and counted in the table. A model that gives no
+usable number is not let off: the middle of the training labels stands in, and `method` says how often.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from mmai_gym import stats
+from mmai_gym.contracts import Estimate, Reason, Result
+
+Floats = npt.NDArray[np.float64]
+Metric = Callable[[Floats, Floats], float]
+
+
+def decided(results: Sequence[Result]) -> list[Result]:
+    """The results whose first completion has a verdict."""
+    return [result for result in results if result.verdicts and result.first.score is not None]
+
+
+def exact_rate(results: Sequence[Result], k: int = 1) -> Estimate:
+    """Share of examples with a correct answer among the first `k` completions (Wilson interval)."""
+    hits = [
+        any(verdict.reason is Reason.CORRECT for verdict in result.verdicts[:k]) for result in decided(results)
+    ]
+    return stats.proportion(np.array(hits, dtype=bool))
+
+
+def mean_score(results: Sequence[Result]) -> Estimate:
+    """Mean score of the first completion's verdict (bootstrap interval)."""
+    return stats.mean(np.array([result.first.score for result in decided(results)], dtype=np.float64))
+
+
+def choice_metrics(results: Sequence[Result]) -> dict[str, Estimate]:
+    """Accuracy and macro-averaged balanced accuracy of the first answer."""
+    kept = decided(results)
+    labels = sorted({str(result.example.gold) for result in kept})
+    codes = {label: float(i) for i, label in enumerate(labels)}
+    gold = np.array([codes[str(result.example.gold)] for result in kept])
+    given = np.array([codes.get(str(result.first.answer), -1.0) for result in kept])
+    return {
+        "accuracy": exact_rate(results),
+        "balanced_accuracy": stats.bootstrap(stats.balanced_accuracy, gold, given),
+    }
+
+
+def ranking_metrics(results: Sequence[Result], positive: str) -> dict[str, Estimate]:
+    """AUROC and average precision of the probability of `positive`.
+
+    A model without probabilities is ranked by its answer: 1 for `positive`, 0 for another option, 0.5 for none.
+    """
+    kept = decided(results)
+    gold = np.array([float(result.example.gold == positive) for result in kept])
+    belief = np.array([_belief(result, positive) for result in kept])
+    return {
+        "auroc": stats.bootstrap(stats.auroc, gold, belief),
+        "auprc": stats.bootstrap(stats.auprc, gold, belief),
+    }
+
+
+def _belief(result: Result, positive: str) -> float:
+    if result.prediction.probabilities is not None:
+        return float(result.prediction.probabilities.get(positive, 0.0))
+    if result.first.reason in (Reason.CORRECT, Reason.WRONG):
+        return float(result.first.answer == positive)
+    return 0.5
+
+
+def value_metrics(results: Sequence[Result], unit: str, middle: float) -> dict[str, Estimate]:
+    """MAE, RMSE, Pearson and Spearman correlation of predicted and measured values.
+
+    `middle` (the median of the training labels) stands in for answers without a number.
+    """
+    kept = decided(results)
+    gold = np.array([float(result.example.gold) for result in kept])
+    values = np.array([_value(result) for result in kept], dtype=np.float64)
+    missing = int(np.isnan(values).sum())
+    values = np.where(np.isnan(values), middle, values)
+    metrics = {
+        "mae": _error(stats.mae, gold, values, unit),
+        "rmse": _error(stats.rmse, gold, values, unit),
+        "pearson": stats.bootstrap(stats.pearson, gold, values),
+        "spearman": stats.bootstrap(stats.spearman, gold, values),
+    }
+    if missing:
+        note = f"; {missing} answers without a number replaced by the training median"
+        metrics = {name: replace(metric, method=metric.method + note) for name, metric in metrics.items()}
+    return metrics
+
+
+def _error(metric: Metric, gold: Floats, values: Floats, unit: str) -> Estimate:
+    return stats.bootstrap(metric, gold, values, unit=unit, higher_is_better=False)
+
+
+def _value(result: Result) -> float:
+    if result.prediction.value is not None:
+        return float(result.prediction.value)
+    if "error" in result.first.components:
+        return float(result.example.gold) + result.first.components["error"]
+    return math.nan
+
+
+def structure_metrics(results: Sequence[Result]) -> dict[str, Estimate]:
+    """Share of all completions that are readable as the structure asked for, clustered by example."""
+    invalid = {Reason.INVALID_MOLECULE, Reason.UNPARSABLE, Reason.NO_ANSWER, Reason.TOO_LONG}
+    flags: list[bool] = []
+    owners: list[int] = []
+    for i, result in enumerate(results):
+        for verdict in result.verdicts:
+            if verdict.score is not None:
+                flags.append(verdict.reason not in invalid)
+                owners.append(i)
+    return {"validity": stats.proportion(np.array(flags, dtype=bool), clusters=np.array(owners))}
