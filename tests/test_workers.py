@@ -31,6 +31,14 @@ def behave(item: object) -> object:
             ctypes.PyDLL(None).sleep(3600)
         case "greedy":
             return len(bytearray(1 << 40))
+        case "swallow":
+            # As toolkits do: allocate until it fails, then call the input invalid.
+            kept = []
+            try:
+                while True:
+                    kept.append(bytearray(1 << 26))
+            except MemoryError:
+                return None
         case "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
         case "leave":
@@ -63,6 +71,21 @@ def report_starts(item: object) -> int:
     return started
 
 
+prepared: set[object] = set()
+
+
+def prepare_slowly(item: object) -> None:
+    if item == "unprepared":
+        raise ValueError("not this one")
+    if item not in prepared:
+        time.sleep(0.8)
+        prepared.add(item)
+
+
+def is_prepared(item: object) -> bool:
+    return item in prepared
+
+
 def fail_to_start() -> None:
     raise RuntimeError("no licence file")
 
@@ -87,7 +110,7 @@ def return_exception(item: object) -> object:
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[WorkerPool]:
-    with WorkerPool(behave, workers=2, seconds=0.6, memory_mb=512) as pool:
+    with WorkerPool(behave, workers=2, seconds=1.5, memory_mb=512) as pool:
         yield pool
 
 
@@ -100,9 +123,10 @@ def test_values_come_in_order_over_many_items(pool: WorkerPool) -> None:
 @pytest.mark.parametrize(
     ("item", "error", "detail"),
     [
-        ("hang", "timeout", "0.6 s"),
-        ("hang in native code", "timeout", "0.6 s"),
+        ("hang", "timeout", "1.5 s"),
+        ("hang in native code", "timeout", "1.5 s"),
         ("greedy", "memory", "MemoryError"),
+        ("swallow", "memory", "half of the memory limit"),
         ("segfault", "crash", "SIGSEGV"),
         ("leave", "crash", "exit status 3"),
         ("raise", "error", "ValueError: a bad item"),
@@ -164,7 +188,7 @@ def test_taking_items_is_bounded_by_the_consumer(pool: WorkerPool) -> None:
 def test_a_slow_consumer_causes_no_timeouts(pool: WorkerPool) -> None:
     outcomes = pool.map([("sleep", 0.05, i) for i in range(8)])
     results = [next(outcomes)]
-    time.sleep(2.0)
+    time.sleep(3.0)
     results += outcomes
     assert [(o.value, o.error) for o in results] == [(i, None) for i in range(8)]
 
@@ -219,6 +243,12 @@ def test_children_load_no_heavy_library_of_their_own(pool: WorkerPool) -> None:
 def test_the_initializer_runs_once_per_worker() -> None:
     with WorkerPool(report_starts, initializer=count_starts, workers=1) as pool:
         assert [o.value for o in pool.map(range(5))] == [1] * 5
+
+
+def test_preparing_is_outside_the_time_limit() -> None:
+    with WorkerPool(is_prepared, workers=1, seconds=0.3, prepare=prepare_slowly) as pool:
+        outcomes = list(pool.map(["a", "unprepared", "b", "a"]))
+    assert [(o.value, o.error) for o in outcomes] == [(True, None), (False, None), (True, None), (True, None)]
 
 
 def test_a_failing_initializer_is_reported_with_its_text() -> None:

@@ -81,7 +81,7 @@ def audit(names: Sequence[str], progress: Progress) -> Audit:
     for done, task in enumerate(chosen):
         progress(done, len(chosen), f"audit · {task.name}")
         for split in ("train", "test"):
-            examples = task.examples(split)  # type: ignore[arg-type]
+            examples = task.examples(split)
             blocks[task.name, split] = [_blocks(task, example, keys) for example in examples]
             conflicts.append(Conflict(task.name, split, _conflicts(task, examples, blocks[task.name, split])))
     progress(len(chosen), len(chosen), "audit")

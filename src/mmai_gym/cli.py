@@ -212,7 +212,7 @@ def verify(
     with VerificationService() as service:
         verdicts = service.verify(items)
     for (_, example, _), verdict in zip(items, verdicts, strict=True):
-        line = {"id": example.id, "score": verdict.score, "reason": verdict.reason.value, "answer": verdict.answer}
+        line: dict[str, Any] = {"id": example.id, "score": verdict.score, "reason": verdict.reason.value, "answer": verdict.answer}
         line |= {"components": dict(verdict.components), "detail": verdict.detail}
         print(json.dumps(line, ensure_ascii=False))
 
@@ -251,8 +251,8 @@ def data_list(as_json: JsonOption = False) -> None:
         return
     table = Table("data set", "files", "MB", "licence", "citation", box=None)
     for row in found:
-        size = f"{row['bytes'] / 1e6:.1f}"
-        table.add_row(row["name"], str(row["files"]), size, row["licence"], row["citation"])
+        size = f"{int(row['bytes']) / 1e6:.1f}"
+        table.add_row(*map(str, (row["name"], row["files"], size, row["licence"], row["citation"])))
     Console().print(table)
 
 
@@ -267,6 +267,8 @@ def fetch(
     with progress_bar() as progress:
         for name in names:
             folder = sources.fetch(name, force=force, progress=progress)
+            if name == "uspto-50k":
+                sources.uspto50k.derive_train(progress)
             stderr.print(f"{name}: ready in {folder}", markup=False)
 
 

@@ -1,7 +1,7 @@
 """The one place that says which `pip install` line brings an optional library.
 
-The core of the gym imports without torch, transformers or scikit-learn. A room that needs one of them calls `require`
-before its first heavy import, so that a stranger reads the fix and not a bare traceback.
+The core of the gym imports without torch, transformers or scikit-learn. A room that needs one of them calls
+`require` before its first heavy import, so that a stranger reads the fix and not a bare traceback.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ native code that never returns to Python, and also after the parent was killed: 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import pickle
@@ -73,9 +74,12 @@ class WorkerPool:
             values are pickled.
         initializer: called once in each new worker, before its first item; not under the limits.
         workers: number of processes.
+        prepare: called with each item before its time starts, for what no item should pay for (loading the tables
+            that it needs). What it raises is left for the function to find.
         seconds: wall-clock limit per item.
-        memory_mb: address space (MiB) that a worker may use beyond what it holds after start-up; without effect
-            where the platform has no such limit.
+        memory_mb: address space (MiB) that a worker may use beyond what it holds after start-up. An item that took
+            more than half of it counts as out of memory too: toolkits swallow a failed allocation and call a
+            molecule invalid that they had no room for. Enforced on Linux.
 
     Use it as a context manager. Workers start at the first `map` and stay for the next. One `map` runs at a time,
     in any thread.
@@ -92,13 +96,17 @@ class WorkerPool:
         workers: int = 2,
         seconds: float = 5.0,
         memory_mb: int = 2048,
+        prepare: Callable[[Any], None] | None = None,
     ) -> None:
         if sys.platform == "win32":
             raise UsageError("worker processes need a POSIX system; on Windows run the gym inside WSL")
         if workers < 1 or seconds <= 0 or memory_mb < 1:
             raise UsageError(f"limits must be positive, got {workers=}, {seconds=}, {memory_mb=}")
         self.seconds = seconds
-        self._setup = pickle.dumps((_importable(function), _importable(initializer), seconds, memory_mb))
+        calls = _importable(function), _importable(initializer), _importable(prepare)
+        self._setup = pickle.dumps((*calls, seconds, memory_mb))
+        # From outside, preparation and a hang look alike; the child's own timer tells them apart.
+        self._patience = seconds + (GRACE_SECONDS if prepare is None else START_SECONDS)
         self._workers = workers
         self._alive: list[_Worker] = []
         self._running = False
@@ -196,7 +204,7 @@ class _Run:
                     f"{self.failed_starts} worker processes in a row died while starting; "
                     "run the same function once in this process to see why"
                 )
-            self.pool._alive.append(_Worker(self.pool._setup, self.pool.seconds))
+            self.pool._alive.append(_Worker(self.pool._setup, self.pool._patience))
 
     def wait(self) -> None:
         """Block until a worker reports, dies or passes its deadline, and take in what it brings."""
@@ -252,8 +260,8 @@ class _Run:
 class _Worker:
     """The parent's end of one child process."""
 
-    def __init__(self, setup: bytes, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, setup: bytes, patience: float) -> None:
+        self.patience = patience
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
         with theirs:
@@ -296,7 +304,7 @@ class _Worker:
         """When to kill the child from outside; its own timer is due before that."""
         if not self.ready:
             return self.since + START_SECONDS
-        return self.since + self.seconds + GRACE_SECONDS if self.sent else float("inf")
+        return self.since + self.patience if self.sent else float("inf")
 
     def write(self, message: bytes) -> None:
         self.outgoing += _HEADER.pack(len(message)) + message
@@ -405,34 +413,45 @@ def _serve(descriptor: int) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
     with socket.socket(fileno=descriptor) as connection, connection.makefile("rb", buffering=1 << 18) as stream:
-        function, seconds = _set_up(connection, stream)
+        work = _set_up(connection, stream)
         while (message := _read(stream)) is not None:
-            _send(connection, _compute(function, message, seconds))
+            _send(connection, work(message))
 
 
-def _set_up(connection: socket.socket, stream: Any) -> tuple[Callable[[Any], Any], float]:
+def _set_up(connection: socket.socket, stream: Any) -> Callable[[bytes], bytes]:
     try:
         message = _read(stream)
         if message is None:  # the parent is gone already
             sys.exit(0)
-        function, initializer, seconds, memory_mb = pickle.loads(message)
+        function, initializer, prepare, seconds, memory_mb = pickle.loads(message)
         if initializer is not None:
             initializer()
-        _limit_memory(memory_mb)
+        most = _limit_memory(memory_mb)
     except Exception as error:
         _send(connection, pickle.dumps(("unable", None, _describe(error), 0.0)))
         sys.exit(1)
     _send(connection, pickle.dumps(("ready", None, "", 0.0)))
-    return function, seconds
+    return functools.partial(_compute, function, prepare, seconds, most)
 
 
-def _compute(function: Callable[[Any], Any], message: bytes, seconds: float) -> bytes:
-    """One item under the timer: unpickle, call, pickle. Only the time to send is outside the limit."""
+def _compute(
+    function: Callable[[Any], Any],
+    prepare: Callable[[Any], None] | None,
+    seconds: float,
+    memory: float,
+    message: bytes,
+) -> bytes:
+    """One item: unpickle and prepare, then call and pickle under the timer. Sending is outside the limit too."""
     start = time.perf_counter()
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     kind, value, detail = "value", None, ""
     try:
-        value = function(pickle.loads(message))
+        item = pickle.loads(message)
+        if prepare is not None:
+            with contextlib.suppress(Exception):
+                prepare(item)
+        start = time.perf_counter()
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        value = function(item)
         answer = pickle.dumps((kind, value, detail, time.perf_counter() - start))
     except MemoryError as error:
         kind, detail = "memory", _describe(error)
@@ -440,22 +459,38 @@ def _compute(function: Callable[[Any], Any], message: bytes, seconds: float) -> 
         kind, detail = "error", _describe(error)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
-    if kind == "value":
-        return answer
-    return pickle.dumps((kind, None, detail, time.perf_counter() - start))
+    elapsed = time.perf_counter() - start
+    # Nothing fills memory within a millisecond; the check costs a tenth of one.
+    if elapsed > 0.001 and _peak_bytes() > memory:
+        kind, detail = (
+            "memory",
+            detail or "took more than half of the memory limit; its result is not to be trusted",
+        )
+    return answer if kind == "value" else pickle.dumps((kind, None, detail, elapsed))
 
 
-def _limit_memory(memory_mb: int) -> None:
-    """Cap the address space at what the process has now plus `memory_mb`."""
+def _limit_memory(memory_mb: int) -> float:
+    """Cap the address space at its present size plus `memory_mb`; returns the size at half of that, in bytes."""
     import resource
 
-    held = 0
-    # Elsewhere than on Linux the limit counts from nothing, or is not enforced at all.
-    with contextlib.suppress(OSError), open("/proc/self/statm") as statm:  # noqa: PTH123
-        held = int(statm.read().split()[0]) * resource.getpagesize()
-    limit = held + memory_mb * 2**20
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    held, allowance = _peak_bytes(), memory_mb * 2**20
+    if not held:
+        return float("inf")
+    with contextlib.suppress(OSError, ValueError):  # an outer limit that is lower stays
+        resource.setrlimit(resource.RLIMIT_AS, (held + allowance, held + allowance))
+    return held + allowance / 2
+
+
+def _peak_bytes() -> int:
+    """The largest address space this process has had; 0 where there is no /proc.
+
+    Not `getrusage`: its peak survives exec, so that a child of a large parent starts out large.
+    """
+    with contextlib.suppress(OSError), open("/proc/self/status", "rb") as status:  # noqa: PTH123
+        for line in status:
+            if line.startswith(b"VmPeak:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _read(stream: Any) -> bytes | None:

@@ -1,11 +1,11 @@
 """The tokenizer of an LFM trained from scratch: one token per atom, exact for every text.
 
-A chemist reads `[C@@H]` as one atom and `Cl` as one letter; a byte-pair vocabulary learned on prose cuts them anywhere,
-and merges digits that mean two different ring bonds. So nothing is learned here. The vocabulary is a literal, laid
-out so that no id ever moves: control tokens, grid steps, byte fallback, atoms, single ASCII characters, and last the
-names that a recipe adds. A bracket atom outside the list, or a name the recipe did not add, is spelled by its
-characters; a character outside ASCII by its UTF-8 bytes. Hence `decode(encode(text)) == text` holds for any text, and no
-token stands for "unknown".
+A chemist reads `[C@@H]` as one atom and `Cl` as one letter; a byte-pair vocabulary learned on prose cuts them
+anywhere, and merges digits that mean two different ring bonds. So nothing is learned here. The vocabulary is
+a literal, laid out so that no id ever moves: control tokens, grid steps, byte fallback, atoms, single ASCII
+characters, and last the names that a recipe adds. A bracket atom outside the list, or a name the recipe did
+not add, is spelled by its characters; a character outside ASCII by its UTF-8 bytes. Hence
+`decode(encode(text)) == text` holds for any text, and no token stands for "unknown".
 
 The result is an ordinary `tokenizer.json`. A piece of text between two recognised tokens is handed to a BPE
 without merges, which looks up its characters one by one.
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 BYTE_TOKENS: tuple[str, ...] = tuple(f"<0x{byte:02X}>" for byte in range(256))
 
-# Frequency on NCI, USPTO-50k, TDC ADMET and ChEMBL molecules decided what is in these lists. Appending is the only
-# change allowed, and only before the first checkpoint that has to be kept.
+# Chosen by frequency in NCI, USPTO-50k, TDC ADMET and ChEMBL molecules. Frozen: a change to one of these three
+# lists moves ids and makes every checkpoint unreadable. New tokens come in as words.
 ATOM_TOKENS: tuple[str, ...] = tuple(
     """
     B C N O P S F Cl Br I b c n o p s
@@ -45,9 +45,9 @@ ATOM_TOKENS: tuple[str, ...] = tuple(
     [Zn] [Zn+] [Zn+2] [Cd] [Cd+2] [Cu] [Cu+] [Cu+2] [Co] [Co+2] [Co+3] [Ni] [Ni+2] [Fe] [Fe+2] [Fe+3]
     [Cr] [Cr+3] [Mn] [Mn+2] [Mo] [V] [W] [Pd] [Pd+2] [Pt] [Pt+2] [Ru] [Rh]
     [*] [1*] [2*] [3*] [*:1] [*:2] [*:3]
-    """.split()
+    """.split()  # noqa: SIM905 (a table, not a list)
 )
-BOND_TOKENS: tuple[str, ...] = tuple("- = # $ : ~ / \\ ( ) . > * % @ + [ ] 0 1 2 3 4 5 6 7 8 9".split())
+BOND_TOKENS: tuple[str, ...] = tuple("- = # $ : ~ / \\ ( ) . > * % @ + [ ] 0 1 2 3 4 5 6 7 8 9".split())  # noqa: SIM905
 CHARACTER_TOKENS: tuple[str, ...] = tuple(
     character
     for character in map(chr, range(0x20, 0x7F))
@@ -67,7 +67,8 @@ def build_tokenizer(words: Sequence[str] = ()) -> PreTrainedTokenizerFast:
     """The gym's tokenizer, with `words` appended behind the frozen vocabulary.
 
     Args:
-        words: names written `<|name|>` (no space, no `<`, `>` or `|` inside; at most 64 characters), in the order of
+        words: names written `<|name|>` (no space, no `<`, `>` or `|` inside; at most 64 characters), in the
+        order of
             their ids: word `i` gets id `len(FIXED_TOKENS) + i`. A recipe that adds words later appends them.
 
     Returns:
@@ -102,7 +103,9 @@ def _check_words(words: Sequence[str]) -> None:
     seen = set(FIXED_TOKENS)
     for word in words:
         if not re.fullmatch(_NAME, word):
-            raise UsageError(f"vocabulary word {word!r} is not a name; write it like '<|name|>', without spaces")
+            raise UsageError(
+                f"vocabulary word {word!r} is not a name; write it like <|name|>, without spaces, at most 64 long"
+            )
         if word in seen:
             raise UsageError(f"vocabulary word {word!r} is there already; give each name once")
         seen.add(word)
@@ -111,8 +114,9 @@ def _check_words(words: Sequence[str]) -> None:
 def _pieces() -> str:
     """The pattern (Oniguruma) of everything that may be one token of several characters.
 
-    It may match more than the vocabulary holds: what is not a token is spelled by characters anyway. The lone `<` at
-    the end keeps a text like `<0x41>` from reaching the vocabulary in one piece, where it would become a byte.
+    It may match more than the vocabulary holds: what is not a token is spelled by characters anyway. The lone
+    `<` at the end keeps a text like `<0x41>` from reaching the vocabulary in one piece, where it would become
+    a byte.
     """
     tags = [re.escape(token) for token in CONTROL_TOKENS if not re.fullmatch(_NAME, token)]
     return "|".join([_NAME, *tags, r"\[[^\[\]\s]{1,12}\]", "Cl", "Br", "<"])

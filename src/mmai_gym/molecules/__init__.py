@@ -2,6 +2,37 @@
 
 from __future__ import annotations
 
+from mmai_gym.molecules.alignment import (
+    aligned_to_canonical,
+    follow,
+    root_aligned,
+)
+from mmai_gym.molecules.conformer import (
+    Conformer,
+    embed,
+    from_xyz,
+    to_xyz,
+)
+from mmai_gym.molecules.drawing import (
+    grid_svg,
+    molecule_svg,
+    reaction_svg,
+)
+from mmai_gym.molecules.formula_view import (
+    formula,
+    parse_formula,
+)
+from mmai_gym.molecules.graph import (
+    EDGE_COLUMNS,
+    NODE_COLUMNS,
+    GraphArrays,
+    MolecularGraph,
+    from_graph_arrays,
+    from_graph_text,
+    molecular_graph,
+    to_graph_arrays,
+    to_graph_text,
+)
 from mmai_gym.molecules.groups import (
     FUNCTIONAL_GROUPS,
     FunctionalGroup,
@@ -9,8 +40,39 @@ from mmai_gym.molecules.groups import (
     find_groups,
     functional_group,
 )
-from mmai_gym.molecules.inchi import connectivity, from_inchi, inchi, inchikey
-from mmai_gym.molecules.smiles import canonical, canonical_set, is_valid, randomized, rooted, strip_maps
+from mmai_gym.molecules.inchi_view import (
+    connectivity,
+    from_inchi,
+    inchi,
+    inchikey,
+)
+from mmai_gym.molecules.pairs import (
+    Fragmentation,
+    MatchedPair,
+    aligned_pair,
+    fragment,
+    matched_pairs,
+)
+from mmai_gym.molecules.reactions import (
+    TEMPLATES,
+    MappedReaction,
+    ReactionTemplate,
+    forward_products,
+    preferred_cut,
+    retro_cuts,
+)
+from mmai_gym.molecules.selfies_view import (
+    from_selfies,
+    to_selfies,
+)
+from mmai_gym.molecules.smiles import (
+    canonical,
+    canonical_set,
+    is_valid,
+    randomized,
+    rooted,
+    strip_maps,
+)
 from mmai_gym.molecules.toolkit import (
     MAX_SMILES_LENGTH,
     Fingerprint,
@@ -26,30 +88,64 @@ from mmai_gym.molecules.toolkit import (
 )
 
 __all__ = [
+    "EDGE_COLUMNS",
     "FUNCTIONAL_GROUPS",
     "MAX_SMILES_LENGTH",
+    "NODE_COLUMNS",
+    "TEMPLATES",
+    "Conformer",
     "Fingerprint",
+    "Fragmentation",
     "FunctionalGroup",
+    "GraphArrays",
+    "MappedReaction",
+    "MatchedPair",
     "Mol",
+    "MolecularGraph",
+    "ReactionTemplate",
+    "aligned_pair",
+    "aligned_to_canonical",
     "canonical",
     "canonical_set",
     "connectivity",
     "count_group",
+    "embed",
     "find_groups",
+    "follow",
+    "formula",
+    "forward_products",
+    "fragment",
     "fragments",
+    "from_graph_arrays",
+    "from_graph_text",
     "from_inchi",
+    "from_selfies",
+    "from_xyz",
     "functional_group",
+    "grid_svg",
     "heavy_atoms",
     "inchi",
     "inchikey",
     "is_valid",
+    "matched_pairs",
+    "molecular_graph",
+    "molecule_svg",
     "morgan",
     "morgan_array",
     "murcko_scaffold",
     "parse",
+    "parse_formula",
+    "preferred_cut",
     "randomized",
+    "reaction_svg",
+    "retro_cuts",
+    "root_aligned",
     "rooted",
     "strip_maps",
     "tanimoto",
     "tanimoto_to_all",
+    "to_graph_arrays",
+    "to_graph_text",
+    "to_selfies",
+    "to_xyz",
 ]

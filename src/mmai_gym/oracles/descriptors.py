@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 from rdkit import Chem, rdBase
-from rdkit.Chem import QED, Crippen, Descriptors, rdMolDescriptors
+from rdkit.Chem import QED, Descriptors, rdMolDescriptors
 
 from mmai_gym.contracts import InvalidMolecule, UsageError
 from mmai_gym.molecules import parse
@@ -52,14 +52,22 @@ def _cached(oracle: str, smiles: str) -> float:
     return value if math.isfinite(value) else math.nan
 
 
+def _crippen_logp(mol: Chem.Mol) -> float:
+    return rdMolDescriptors.CalcCrippenDescriptors(mol)[0]
+
+
+def _molecular_weight(mol: Chem.Mol) -> float:
+    return Descriptors.MolWt(mol)  # type: ignore[attr-defined]
+
+
 ORACLES: Mapping[str, DescriptorOracle] = {
     oracle.name: oracle
     for oracle in (
         DescriptorOracle("qed", "", "Bickerton et al. 2012", QED.qed),
-        DescriptorOracle("logp", "", "Wildman and Crippen 1999", Crippen.MolLogP),
+        DescriptorOracle("logp", "", "Wildman and Crippen 1999", _crippen_logp),
         DescriptorOracle("tpsa", "Å²", "Ertl et al. 2000", rdMolDescriptors.CalcTPSA),
         DescriptorOracle("sa", "", "Ertl and Schuffenhauer 2009", synthetic_accessibility),
-        DescriptorOracle("molecular-weight", "Da", "average atomic masses", Descriptors.MolWt),
+        DescriptorOracle("molecular-weight", "Da", "average atomic masses", _molecular_weight),
         DescriptorOracle("h-bond-donors", "", "Lipinski et al. 1997", rdMolDescriptors.CalcNumHBD),
         DescriptorOracle("h-bond-acceptors", "", "Lipinski et al. 1997", rdMolDescriptors.CalcNumHBA),
         DescriptorOracle("rings", "", "smallest set of smallest rings", rdMolDescriptors.CalcNumRings),

@@ -1,8 +1,8 @@
 """Plots, drawn by matplotlib and inlined as SVG that follows the page's light or dark colours.
 
-matplotlib is asked for stand-in colours that occur nowhere else; `inline_svg` swaps each for a colour variable of the
-page. Text stays text (searchable, in the page's own font), and neither a date nor a random id enters the file, so the
-same record gives the same bytes.
+matplotlib is asked for stand-in colours that occur nowhere else; `inline_svg` swaps each for a colour variable of
+the page. Text stays text (searchable, in the page's own font), and neither a date nor a random id enters the file,
+so the same record gives the same bytes.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ def parity(measured: Sequence[float], predicted: Sequence[float], unit: str, pre
 def reliability(confidence: Sequence[float], right: Sequence[bool], prefix: str, label: str) -> Markup:
     """How often the model is right where it says it is sure: bins of equal count, Wilson 95 % intervals.
 
-    Equal-count bins (Nguyen and O'Connor, EMNLP 2015) keep every point's interval about as wide as its neighbours'.
+    Equal-count bins (Nguyen and O'Connor, EMNLP 2015) keep every point's interval about as wide as its
+    neighbours'.
     """
     sure, hits = np.array(confidence, dtype=float), np.array(right, dtype=bool)
     order = np.argsort(sure, kind="stable")

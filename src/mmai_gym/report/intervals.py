@@ -1,8 +1,8 @@
 """Numbers with their intervals, as text and as bars on an axis that all models of one task share.
 
 Digits are a claim: a value is written to the second significant digit of its half-interval and no further, and all
-models of a task get the same number of decimals, so that the eye compares like with like. The exact number stands in
-the `value` attribute of each `<data>` element.
+models of a task get the same number of decimals, so that the eye compares like with like. The exact number stands
+in the `value` attribute of each `<data>` element.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Axis:
 
     @classmethod
     def over(cls, estimates: Sequence[Estimate]) -> Axis:
-        """The axis that holds every value and interval of `estimates`, with a margin; [0, 1] where none is finite."""
+        """The axis that holds all values and intervals, with a margin; [0, 1] where none is finite."""
         ends = [x for e in estimates for x in (e.low, e.value, e.high) if math.isfinite(x)]
         if not ends:
             return cls(0.0, 1.0)
@@ -78,7 +78,8 @@ class Axis:
 def interval_bar(estimate: Estimate, axis: Axis, reference: float | None) -> Markup:
     """A point on a line, as in a forest plot; the dotted vertical marks `reference`, the trivial baseline's value.
 
-    Positions are percentages, so that the bar is as wide as its table cell on any screen while the point stays round.
+    Positions are percentages, so that the bar is as wide as its table cell on any screen while the point stays
+    round.
     """
     parts = [element("line", class_="track", x1="0%", x2="100%", y1="50%", y2="50%")]
     if reference is not None and math.isfinite(reference):

@@ -1,10 +1,11 @@
 """HTML in which escaping is the default and trust is a type.
 
-A report shows strings that nobody of ours wrote: completions, task names out of a file, error messages. So no HTML is
-glued together from plain strings here: `element` escapes every child and attribute that is not already `Markup`, and
-`Markup` comes from this module only. Drawings that a library made (SVG text) enter through `inline_svg`, which parses
-them and keeps known shapes and attributes alone: no scripts, no links, no style sheets, no metadata. It also swaps the
-drawing's fixed colours for the page's own, so that one drawing suits the light and the dark page.
+A report shows strings that nobody of ours wrote: completions, task names out of a file, error messages. So no HTML
+is glued together from plain strings here: `element` escapes every child and attribute that is not already
+`Markup`, and `Markup` comes from this module only. Drawings that a library made (SVG text) enter through
+`inline_svg`, which parses them and keeps known shapes and attributes alone: no scripts, no links, no style sheets,
+no metadata. It also swaps the drawing's fixed colours for the page's own, so that one drawing suits the light and
+the dark page.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ _SHAPES = frozenset(
     | {"text", "tspan", "title"}
 )
 _ATTRIBUTES = frozenset(
-    {"id", "class", "style", "d", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "rx", "ry", "dx", "dy"}
+    {"id", "style", "d", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "rx", "ry", "dx", "dy"}
     | {"width", "height", "points", "transform", "viewBox", "clip-path", "href", "fill", "stroke", "opacity"}
     | {"fill-opacity", "fill-rule", "stroke-width", "stroke-linecap", "stroke-linejoin", "stroke-dasharray"}
     | {"stroke-opacity", "font-size", "font-family", "font-weight", "text-anchor", "clip-rule"}
@@ -99,7 +100,7 @@ def inline_svg(svg: str, prefix: str, label: str, colours: Mapping[str, str]) ->
         root.attrib.pop(side, None)
     body = _shape(root, prefix, colours)
     opening = element(
-        "svg", role="img", aria_label=label, style=f"max-width:{width:g}px", **{"viewBox": root.attrib["viewBox"]}
+        "svg", role="img", aria_label=label, style=f"max-width:{width:g}px", viewBox=root.attrib["viewBox"]
     )
     inside = body[body.index(">") + 1 :]
     return Markup(opening.removesuffix("</svg>") + inside)

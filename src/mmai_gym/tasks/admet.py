@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from mmai_gym.contracts import Example, InvalidMolecule, Split
 from mmai_gym.sources import tdc
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.measurement import Classification, Measurement, Row
+from mmai_gym.tasks.measurement import Classification, Measurement, Row, SingleMolecule
 
 
 @functools.cache
@@ -24,19 +25,19 @@ def _rows(endpoint: str, split: Split) -> tuple[Row, ...]:
     )
 
 
-class _Endpoint:
+class _Endpoint(SingleMolecule):
     """What the two kinds of endpoint share."""
 
-    sources = ("tdc-admet",)
+    sources: tuple[str, ...] = ("tdc-admet",)
 
     def __init__(self, endpoint: str) -> None:
         entry = tdc.ENDPOINTS[endpoint]
         self.name = f"admet/{endpoint}"
         self.property_name = endpoint
-        self.headline = entry.metric
+        self.headline: str = entry.metric
         self.asks = entry.question
         self.unit = entry.unit
-        self.readout = "median" if entry.metric == "mae" else "mean"
+        self.readout: Literal["mean", "median"] = "median" if entry.metric == "mae" else "mean"
 
     def rows(self, split: Split) -> Sequence[Row]:
         return _rows(self.property_name, split)
@@ -46,7 +47,7 @@ class _Endpoint:
 
     def augment(self, example: Example, seed: int) -> Example:
         try:
-            return super().augment(example, seed)  # type: ignore[misc]
+            return super().augment(example, seed)
         except InvalidMolecule:
             return example  # the files hold a few SMILES that RDKit rejects
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, overload
 
 from mmai_gym.contracts import (
+    SPLITS,
     Choice,
     Estimate,
     Example,
@@ -90,11 +91,13 @@ class BaseTask(ABC):
 
     def sizes(self) -> dict[str, int]:
         """Number of examples per split."""
-        return {split: len(self.examples(split)) for split in ("train", "valid", "test")}  # type: ignore[arg-type]
+        return {split: len(self.examples(split)) for split in SPLITS}
 
     def augment(self, example: Example, seed: int) -> Example:
         """The same example with its molecule written from another atom; the gold must not depend on the writing."""
-        return replace(example, inputs=example.inputs | {"smiles": randomized(example.inputs["smiles"], seed)})
+        return replace(
+            example, inputs=dict(example.inputs) | {"smiles": randomized(example.inputs["smiles"], seed)}
+        )
 
     def reason(self, example: Example, context: Any = None) -> Trace | None:
         """Checkable steps towards the answer, or None where the family has no recipe."""

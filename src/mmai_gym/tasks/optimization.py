@@ -30,12 +30,13 @@ from mmai_gym.contracts import (
     Words,
     row_id,
 )
-from mmai_gym.molecules import MatchedPair, aligned, canonical, matched_pairs, parse, tanimoto
+from mmai_gym.molecules import canonical, canonical_set, follow, matched_pairs, parse, tanimoto
 from mmai_gym.oracles import ORACLES
 from mmai_gym.sources import embedded
 from mmai_gym.stats import mean, proportion
 from mmai_gym.tasks.base import BaseTask, LazyExamples
 from mmai_gym.tasks.derived import derived_table
+from mmai_gym.tasks.properties import embedded_values
 from mmai_gym.tasks.scoring import structure_metrics
 
 SIMILARITY_FLOOR = 0.4
@@ -56,7 +57,7 @@ class Goal:
         return after - before if self.direction == "up" else before - after
 
 
-GOALS = (Goal("qed", "up", 0.1), Goal("logp", "up", 1.0), Goal("sa", "down", 0.5), Goal("tpsa", "up", 20.0))
+GOALS = (Goal("qed", "up", 0.1), Goal("logp", "up", 0.5), Goal("sa", "down", 0.3), Goal("tpsa", "up", 15.0))
 
 
 class EmbeddedOptimization(BaseTask):
@@ -81,13 +82,14 @@ class EmbeddedOptimization(BaseTask):
 
         def make(i: int) -> Example:
             id_, pair = pairs[i]
-            source, target = aligned(pair)
+            source, target = follow(pair.mapped_source, pair.mapped_target)
             return Example(id_, self.name, split, {"smiles": source}, target)
 
         return LazyExamples(len(pairs), make)
 
     def augment(self, example: Example, seed: int) -> Example:
-        source, target = aligned(_by_id(self.goal, example.split)[example.id], seed)
+        pair = _by_id(self.goal, example.split)[example.id]
+        source, target = follow(pair.mapped_source, pair.mapped_target, seed)
         return replace(example, inputs={"smiles": source}, gold=target)
 
     def question(self, example: Example) -> Question:
@@ -174,33 +176,47 @@ def _trick(source: str, target: str) -> str:
 # --------------------------------------------------------------------------------------------------- pairs
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two embedded molecules with a common core: canonical SMILES, and SMILES whose map numbers say which atoms match."""
+
+    source: str
+    target: str
+    mapped_source: str
+    mapped_target: str
+
+
 @functools.cache
-def _pairs() -> tuple[MatchedPair, ...]:
+def _pairs() -> tuple[_Pair, ...]:
     """All matched pairs of the embedded molecules, in both directions."""
-    smiles = [molecule.smiles for split in ("train", "valid", "test") for molecule in embedded.molecules(split)]  # type: ignore[arg-type]
+    smiles = [molecule.smiles for molecule in embedded.molecules()]
 
     def compute() -> list[list[str]]:
-        return [[pair.source, pair.target] for pair in matched_pairs(smiles)]
+        pairs = [(pair.source, pair.target) for pair in matched_pairs(smiles)]
+        return [[canonical_set(first), canonical_set(second), first, second] for first, second in pairs]
 
-    return tuple(MatchedPair(*row) for row in derived_table("embedded-pairs", "1", smiles, compute))
+    rows = derived_table("embedded-pairs", "1", smiles, compute)
+    forward = [_Pair(*row) for row in rows]
+    backward = [_Pair(pair.target, pair.source, pair.mapped_target, pair.mapped_source) for pair in forward]
+    return (*forward, *backward)
 
 
 @functools.cache
-def _goal_pairs(goal: Goal, split: Split) -> tuple[tuple[str, MatchedPair], ...]:
+def _goal_pairs(goal: Goal, split: Split) -> tuple[tuple[str, _Pair], ...]:
     """(id, pair) for a goal, most similar pairs first per source; five per source in train, one elsewhere."""
     ids = {molecule.smiles: molecule.id for molecule in embedded.molecules(split)}
-    allowed = set(ids)
-    oracle = ORACLES[goal.oracle]
-    by_source: dict[str, list[tuple[float, str, MatchedPair]]] = {}
+    values = embedded_values()
+    by_source: dict[str, list[tuple[float, str, _Pair]]] = {}
     for pair in _pairs():
-        source, target = pair.smiles
-        if source not in allowed or (split == "train" and target not in allowed) or _trick(source, target):
+        # A training pair may show no molecule of another split, not even as the answer.
+        if pair.source not in ids or (split == "train" and pair.target not in ids):
             continue
-        if round(goal.gain(oracle.one(source), oracle.one(target)), 6) < goal.step:
+        gain = goal.gain(values[pair.source][goal.oracle], values[pair.target][goal.oracle])
+        if round(gain, 6) < goal.step or _trick(pair.source, pair.target):
             continue
-        similarity = tanimoto(source, target)
+        similarity = tanimoto(pair.source, pair.target)
         if similarity >= SIMILARITY_FLOOR:
-            by_source.setdefault(source, []).append((-similarity, target, pair))
+            by_source.setdefault(pair.source, []).append((-similarity, pair.target, pair))
     keep = _PAIRS_PER_SOURCE if split == "train" else 1
     return tuple(
         (row_id("embedded-pair", goal.oracle, ids[source], rank), pair)
@@ -210,7 +226,7 @@ def _goal_pairs(goal: Goal, split: Split) -> tuple[tuple[str, MatchedPair], ...]
 
 
 @functools.cache
-def _by_id(goal: Goal, split: Split) -> Mapping[str, MatchedPair]:
+def _by_id(goal: Goal, split: Split) -> Mapping[str, _Pair]:
     return dict(_goal_pairs(goal, split))
 
 

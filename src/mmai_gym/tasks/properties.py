@@ -7,13 +7,13 @@ in minutes, without any data from the network, and that the answers have no nois
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mmai_gym.contracts import Choice, Split
 from mmai_gym.oracles import ORACLES
 from mmai_gym.sources import embedded
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.derived import derived_table
+from mmai_gym.tasks.derived import derived_column
 from mmai_gym.tasks.measurement import Classification, Measurement, Row
 
 # Crippen logP below 1 is called low and above 3 high: about a third of the embedded molecules each.
@@ -22,20 +22,15 @@ _ORACLES = ("tpsa", "qed", "molecular-weight", "sa", "logp")
 
 
 @functools.cache
-def _values(split: Split) -> tuple[tuple[str, str, dict[str, float]], ...]:
-    """(id, SMILES, value by oracle) of the embedded molecules."""
-    molecules = embedded.molecules(split)
+def embedded_values() -> Mapping[str, Mapping[str, float]]:
+    """The value of every oracle for every embedded molecule, by canonical SMILES."""
+    smiles = [molecule.smiles for molecule in embedded.molecules()]
+    return dict(zip(smiles, derived_column("embedded-properties", "1", smiles, oracle_values), strict=True))
 
-    def compute() -> list[list[float]]:
-        smiles = [molecule.smiles for molecule in molecules]
-        columns = [ORACLES[name].predict(smiles) for name in _ORACLES]
-        return [[round(float(value), 6) for value in row] for row in zip(*columns, strict=True)]
 
-    rows = derived_table(f"embedded-properties-{split}", "1", [m.smiles for m in molecules], compute)
-    return tuple(
-        (molecule.id, molecule.smiles, dict(zip(_ORACLES, row, strict=True)))
-        for molecule, row in zip(molecules, rows, strict=True)
-    )
+def oracle_values(smiles: str) -> dict[str, float]:
+    """The value of every oracle asked about, for a worker to compute."""
+    return {name: round(ORACLES[name].one(smiles), 6) for name in _ORACLES}
 
 
 class EmbeddedProperty(Measurement):
@@ -54,7 +49,8 @@ class EmbeddedProperty(Measurement):
 
 @functools.cache
 def _measured(oracle: str, split: Split) -> tuple[Row, ...]:
-    return tuple(Row(id_, smiles, values[oracle]) for id_, smiles, values in _values(split))
+    values = embedded_values()
+    return tuple(Row(row.id, row.smiles, values[row.smiles][oracle]) for row in embedded.molecules(split))
 
 
 class LogPClass(Classification):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from mmai_gym.contracts import (
+    SPLITS,
     Estimate,
     Example,
     Molecule,
@@ -38,7 +39,7 @@ from mmai_gym.molecules import (
 from mmai_gym.sources import embedded, uspto50k
 from mmai_gym.stats import proportion
 from mmai_gym.tasks.base import BaseTask, LazyExamples
-from mmai_gym.tasks.derived import derived_table
+from mmai_gym.tasks.derived import derived_column
 from mmai_gym.tasks.scoring import decided, exact_rate, structure_metrics
 
 
@@ -115,16 +116,18 @@ class EmbeddedRetrosynthesis(Retrosynthesis):
 def _embedded_reactions(split: Split) -> Mapping[str, MappedReaction]:
     molecules = embedded.molecules(split)
 
-    def compute() -> list[list[str] | None]:
-        cuts = [preferred_cut(molecule.smiles) for molecule in molecules]
-        return [None if cut is None else [cut.template, cut.reactants, cut.product] for cut in cuts]
-
-    rows = derived_table(f"embedded-reactions-{split}", "1", [m.smiles for m in molecules], compute)
+    rows = derived_column(f"embedded-reactions-{split}", "1", [m.smiles for m in molecules], preferred_cut_fields)
     return {
         row_id("embedded-reaction", molecule.id): MappedReaction(*row)
         for molecule, row in zip(molecules, rows, strict=True)
         if row is not None
     }
+
+
+def preferred_cut_fields(product: str) -> list[str] | None:
+    """[template, mapped reactants, mapped product] of the preferred cut, for a worker to compute."""
+    cut = preferred_cut(product)
+    return None if cut is None else [cut.template, cut.reactants, cut.product]
 
 
 @functools.cache
@@ -142,7 +145,7 @@ class Uspto50k(Retrosynthesis):
         return _uspto_rows(split)
 
     def sizes(self) -> dict[str, int]:
-        return dict(uspto50k.SIZES)
+        return {split: uspto50k.SIZES[split] for split in SPLITS}
 
     def augment(self, example: Example, seed: int) -> Example:
         # A random product with reactants that do not follow its order teaches nothing (published: 0.9 % top-1).

@@ -1,0 +1,187 @@
+"""A table as text for a terminal, as Markdown for a page, and as JSON for other programs.
+
+The text shows headlines only and is plain (no colour, ASCII frame), so that it reads the same on a terminal, in
+a pipe and in a log. JSON and Markdown hold every metric.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import asdict
+from typing import Any
+
+from mmai_gym.bench.table import Contest, Row, Table
+from mmai_gym.contracts import Estimate
+
+_MARK = "*"
+
+
+def number(value: float) -> str:
+    """Three significant digits, never an exponent for ordinary sizes; '-' for an undefined value."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def render_text(table: Table, width: int | None = None) -> str:
+    """The headline table, `width` columns wide (the terminal's by default), and what it says of each family."""
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    console = Console(file=io.StringIO(), width=width or _terminal_width(), color_system=None, highlight=False)
+    grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    grid.add_column("task", overflow="fold")
+    grid.add_column("metric", overflow="fold")
+    for model in table.models:
+        grid.add_column(_short(model), overflow="fold", justify="right")
+    for summary in table.families:
+        grid.add_row(summary.family)
+        for contest in summary.contests:
+            grid.add_row(*_line(table, summary.family, contest))
+    console.print(grid)
+    console.print()
+    for line in statements(table):
+        console.print(line, markup=False, soft_wrap=True)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def statements(table: Table) -> list[str]:
+    """What the numbers say, one sentence a line."""
+    found: list[str] = []
+    for summary in table.families:
+        rivals = ", ".join(sorted({c.trivial_name for c in summary.contests if c.trivial_name})) or "no baseline"
+        found.append(
+            f"{summary.family}: {'beaten' if summary.beaten else 'NOT beaten'}; "
+            f"{table.model} is better than {rivals} "
+            f"with separated intervals on {summary.n_separated} of {len(summary.contests)} tasks"
+        )
+    beaten = sum(summary.beaten for summary in table.families)
+    found.append(f"families beaten: {beaten} of {len(table.families)}")
+    if table.model in table.validity:
+        valid = table.validity[table.model]
+        found.append(
+            f"valid structures: {100 * valid.value:.1f} % ({100 * valid.low:.1f} to {100 * valid.high:.1f}), "
+            f"all completions of {valid.n} examples"
+        )
+    headlines = [row for row in table.rows if row.is_headline]
+    if falling := sorted({row.metric for row in headlines if not row.estimate.higher_is_better}):
+        found.append(f"{' and '.join(falling)}: lower is better; all others: higher is better")
+    found.append(f"{_MARK} better than the best trivial baseline, 95 % intervals do not touch")
+    found += [
+        f"undecided: {row.undecided} completions of {row.model} on {row.task} got no verdict and are left out"
+        for row in headlines
+        if row.undecided
+    ]
+    return found
+
+
+def to_markdown(table: Table) -> str:
+    """Headlines, statements and all metrics, as Markdown."""
+    config = table.header.config
+    lines = [
+        f"# Suite {table.suite}: {table.model}",
+        "",
+        f"Split {config['split']}, at most {config['limit'] or 'all'} examples per task, {table.header.created}.",
+        "",
+        "| family | task | metric | n | " + " | ".join(_short(model) for model in table.models) + " |",
+        "|" + "---|" * (4 + len(table.models)),
+    ]
+    for summary in table.families:
+        for contest in summary.contests:
+            cells = [_cell(table.headline(contest.task, model), contest, table.model) for model in table.models]
+            n = str(contest.model.n) if contest.model else "-"
+            cells = [summary.family, contest.task, _metric(table, contest), n, *cells]
+            lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", *(f"- {line}" for line in statements(table)), ""]
+    lines += [f"- {summary.family}: {summary.note}" for summary in table.families if summary.note]
+    lines += ["", "| task | model | metric | value | 95 % interval | unit | n |", "|---|---|---|---|---|---|---|"]
+    for row in table.rows:
+        e = row.estimate
+        interval = f"{number(e.low)} to {number(e.high)}"
+        lines.append(
+            f"| {row.task} | {row.model} | {row.metric} | {number(e.value)} | {interval} | {e.unit} | {e.n} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def to_json(table: Table) -> dict[str, Any]:
+    """The table as one JSON-ready object; an undefined number is null."""
+    return {
+        "suite": table.suite,
+        "model": table.model,
+        "header": table.header.as_json(),
+        "models": list(table.models),
+        "rows": [
+            {
+                "family": row.family,
+                "task": row.task,
+                "metric": row.metric,
+                "model": row.model,
+                "headline": row.is_headline,
+                "undecided": row.undecided,
+                **estimate_as_json(row.estimate),
+            }
+            for row in table.rows
+        ],
+        "families": [
+            {
+                "family": summary.family,
+                "beaten": summary.beaten,
+                "separated": summary.n_separated,
+                "tasks": [_contest_as_json(contest) for contest in summary.contests],
+                "note": summary.note,
+            }
+            for summary in table.families
+        ],
+        "validity": {model: estimate_as_json(estimate) for model, estimate in table.validity.items()},
+    }
+
+
+def estimate_as_json(estimate: Estimate) -> dict[str, Any]:
+    """An Estimate's fields; JSON has no NaN, so it becomes null."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in asdict(estimate).items()
+    }
+
+
+def _contest_as_json(contest: Contest) -> dict[str, Any]:
+    return {
+        "task": contest.task,
+        "metric": contest.metric,
+        "model": estimate_as_json(contest.model) if contest.model else None,
+        "trivial": estimate_as_json(contest.trivial) if contest.trivial else None,
+        "trivial_name": contest.trivial_name,
+        "separated": contest.separated,
+    }
+
+
+def _line(table: Table, family: str, contest: Contest) -> list[str]:
+    cells = [_cell(table.headline(contest.task, model), contest, table.model) for model in table.models]
+    name = contest.task.removeprefix(f"{family}/")
+    return [f"  {name}", _metric(table, contest), *(cell.replace(" (", "\n(") for cell in cells)]
+
+
+def _metric(table: Table, contest: Contest) -> str:
+    unit = next((row.unit for row in table.rows if row.task == contest.task and row.metric == contest.metric), "")
+    return f"{contest.metric} ({unit})" if unit else contest.metric
+
+
+def _cell(row: Row | None, contest: Contest, model: str) -> str:
+    if row is None:
+        return "-"
+    e = row.estimate
+    mark = _MARK if row.model == model and contest.separated else ""
+    return f"{number(e.value)}{mark} ({number(e.low)}..{number(e.high)})"
+
+
+def _short(model: str) -> str:
+    return model.removeprefix("baseline:")
+
+
+def _terminal_width() -> int:
+    import shutil
+
+    return max(60, shutil.get_terminal_size((120, 24)).columns)

@@ -1,0 +1,190 @@
+"""Running a suite: the model and the baselines answer the same examples, and every answer is judged and written
+down.
+
+The unit of work is a chunk of examples of one task. A chunk is predicted, judged and appended before the next
+begins, so a kill costs at most one chunk, and the same call goes on where the record ends. Which examples a
+limit keeps is decided by a hash of their ids: not by their order (sources are often sorted), and alike for every
+model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mmai_gym import tasks
+from mmai_gym.bench.suite import Family, Suite
+from mmai_gym.contracts import (
+    DataError,
+    Example,
+    Model,
+    Prediction,
+    Progress,
+    Result,
+    Split,
+    Task,
+    Verdict,
+    answer_form,
+)
+from mmai_gym.models import Baseline, baseline
+from mmai_gym.records import RunHeader, RunRecord
+from mmai_gym.tasks.rendering import template_hash
+
+SEQUENCES_PER_CHUNK = 256
+"""Completions asked for between two writes to the record."""
+
+
+class Verifier(Protocol):
+    """What `mmai_gym.verify.VerificationService` does."""
+
+    def verify(self, items: Sequence[tuple[str, Example, str]]) -> list[Verdict]:
+        """One Verdict per (task name, example, completion), in order."""
+
+
+def run(
+    model: Model,
+    suite: Suite,
+    record_path: Path,
+    *,
+    split: Split = "test",
+    limit: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    verifier: Verifier | None = None,
+) -> Path:
+    """Run `suite` on `model` and on its baselines, into the record at `record_path`; returns that path.
+
+    Args:
+        limit: at most so many examples per task; None for all.
+        seed: of the samples. Part of the record's header, like the limit and the checksum of the weights: a record
+            that was begun with other settings is refused.
+        verifier: a pool of verification workers is started, and stopped again, where none is given.
+
+    Raises:
+        UsageError: a task of the suite does not exist, or the record belongs to a different run.
+        DataError: the data of a task are missing or hold an id twice.
+        MissingExtra: a baseline needs a library that is not installed.
+    """
+    # Missing libraries and data shall show before the first hour of inference, not after it.
+    models: list[Model] = [model, *(baseline(name) for name in suite.baselines if name != model.name)]
+    work = [
+        Work(family, tasks.get(name), subset(tasks.get(name).examples(split), limit))
+        for family in suite.families
+        for name in family.task_names()
+    ]
+    total = sum(len(job.examples) for who in models for job in work if answers(who, job))
+    done = 0
+    with contextlib.ExitStack() as stack:
+        record = stack.enter_context(RunRecord.open(record_path, _header(model, suite, work, split, limit, seed)))
+        known = record.done()
+        judge = verifier or stack.enter_context(_service())
+        for who in models:
+            for job in work:
+                if not answers(who, job):
+                    continue
+                pending = [e for e in job.examples if (who.name, job.task.name, e.id) not in known]
+                done += len(job.examples) - len(pending)
+                for chunk in _chunks(pending, max(1, SEQUENCES_PER_CHUNK // job.family.n)):
+                    if progress is not None:
+                        progress(done, total, f"benchmark · {who.name} · {job.task.name}")
+                    _answer(who, job, chunk, seed, judge, record)
+                    done += len(chunk)
+    if progress is not None:
+        progress(done, total, "benchmark · done")
+    return record_path
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The examples of one task that every model answers."""
+
+    family: Family
+    task: Task
+    examples: list[Example]
+
+
+def subset(examples: Sequence[Example], limit: int | None) -> list[Example]:
+    """The `limit` examples whose ids hash lowest, in their original order; a smaller limit gives a part of it.
+
+    Raises:
+        DataError: two examples have the same id.
+    """
+    found = list(examples)
+    if len({example.id for example in found}) < len(found):
+        raise DataError(
+            f"{found[0].task} holds two {found[0].split} examples with the same id; give each row its own"
+        )
+    if limit is None or limit >= len(found):
+        return found
+    order = sorted(range(len(found)), key=lambda i: hashlib.sha256(found[i].id.encode()).digest())
+    return [found[i] for i in sorted(order[:limit])]
+
+
+def answers(model: Model, job: Work) -> bool:
+    """Whether the model can answer this task at all; only baselines cannot answer everything."""
+    if not job.examples:
+        return False
+    return not isinstance(model, Baseline) or model.supports(answer_form(job.task.question(job.examples[0])))
+
+
+def _answer(
+    model: Model, job: Work, chunk: Sequence[Example], seed: int, judge: Verifier, record: RunRecord
+) -> None:
+    """Predict, judge and write one chunk."""
+    started = time.perf_counter()
+    predictions = model.predict(chunk, job.family.n, seed)
+    seconds = round((time.perf_counter() - started) / len(chunk), 6)
+    verdicts = iter(judge.verify(_items(job.task.name, chunk, predictions)))
+    for example, prediction in zip(chunk, predictions, strict=True):
+        judged = tuple(next(verdicts) for _ in prediction.completions)
+        record.append(model.name, Result(example, prediction, judged), seconds)
+
+
+def _items(
+    name: str, chunk: Sequence[Example], predictions: Sequence[Prediction]
+) -> list[tuple[str, Example, str]]:
+    return [
+        (name, example, completion.text)
+        for example, prediction in zip(chunk, predictions, strict=True)
+        for completion in prediction.completions
+    ]
+
+
+def _chunks(examples: Sequence[Example], size: int) -> Iterator[Sequence[Example]]:
+    return (examples[start : start + size] for start in range(0, len(examples), size))
+
+
+@contextlib.contextmanager
+def _service() -> Iterator[Verifier]:
+    from mmai_gym.verify import VerificationService
+
+    with VerificationService() as service:
+        yield service
+
+
+def _header(
+    model: Model, suite: Suite, work: Sequence[Work], split: Split, limit: int | None, seed: int
+) -> RunHeader:
+    families = [
+        {**family.model_dump(mode="json"), "tasks": list(family.task_names())} for family in suite.families
+    ]
+    return RunHeader(
+        kind="bench",
+        config={
+            "suite": suite.name,
+            "model": model.name,
+            "baselines": list(suite.baselines),
+            "families": families,
+            "split": split,
+            "limit": limit,
+        },
+        tasks={job.task.name: job.task.version for job in work},
+        checksums=dict(getattr(model, "checksums", {})),
+        prompts={"template": template_hash()},
+        seeds={"bench": seed},
+    )

@@ -1,0 +1,136 @@
+"""Beam search by total log-probability, over one batch of prompts.
+
+No length penalty: the score of a sequence is its log-probability, so extending a sequence can only lower it,
+and the search for a prompt may end as soon as its best unfinished sequence is worse than its worst finished
+one. What comes out is deterministic and a caller may exponentiate and add the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from mmai_gym.lfm.cached import CachedRows
+
+Ends = Callable[[torch.Tensor], torch.Tensor]
+"""Which of the token sequences, shape (..., length), end here: bool, shape (...)."""
+
+
+@dataclass(slots=True)
+class Beams:
+    """`width` sequences for each prompt, best first: `scores` (prompts, width), the rest (prompts, width, length).
+
+    A score of -inf marks an empty place. Behind its end a sequence is filled with token 0 and log-probability 0.
+    """
+
+    scores: torch.Tensor
+    lengths: torch.Tensor
+    tokens: torch.Tensor
+    logprobs: torch.Tensor
+
+    def best(self, width: int) -> Beams:
+        """The `width` sequences of the highest score, ties in the order they had."""
+        order = self.scores.sort(dim=1, descending=True, stable=True).indices[:, :width]
+        deep = order[..., None].expand(-1, -1, self.tokens.shape[-1])
+        return Beams(
+            self.scores.gather(1, order),
+            self.lengths.gather(1, order),
+            self.tokens.gather(1, deep),
+            self.logprobs.gather(1, deep),
+        )
+
+    def where(self, mask: torch.Tensor) -> Beams:
+        """The same sequences, those outside `mask` (prompts, width) turned into empty places."""
+        scores = self.scores.masked_fill(~mask, -torch.inf)
+        return Beams(scores, self.lengths, self.tokens, self.logprobs)
+
+    def of(self, prompts: torch.Tensor) -> Beams:
+        """The sequences of some of the prompts (indices)."""
+        return Beams(self.scores[prompts], self.lengths[prompts], self.tokens[prompts], self.logprobs[prompts])
+
+    def beside(self, other: Beams) -> Beams:
+        """The sequences of both, prompt by prompt."""
+        return Beams(
+            torch.cat([self.scores, other.scores], dim=1),
+            torch.cat([self.lengths, other.lengths], dim=1),
+            torch.cat([self.tokens, other.tokens], dim=1),
+            torch.cat([self.logprobs, other.logprobs], dim=1),
+        )
+
+
+def beam_search(rows: CachedRows, width: int, max_new_tokens: int, ends: Ends) -> tuple[Beams, Beams]:
+    """Search behind the prompts that `rows` has read (one row each).
+
+    Returns:
+        The finished and the unfinished sequences, `width` places each. Unfinished ones (cut at `max_new_tokens`)
+        matter only where fewer than `width` have finished.
+    """
+    prompts, device = len(rows), rows.logits.device
+    live = _start(prompts, width, max_new_tokens, device)
+    finished = live.where(torch.zeros_like(live.scores, dtype=torch.bool))
+    rows.select(torch.arange(prompts, device=device).repeat_interleave(width))
+    index = torch.arange(prompts, device=device)  # the prompt behind each place still searched
+    left: list[tuple[torch.Tensor, Beams, Beams]] = []
+
+    for step in range(max_new_tokens):
+        origin, grown = _grow(live, rows.logits.log_softmax(-1), step)
+        ended = ends(grown.tokens[..., : step + 1])
+        finished = finished.beside(grown.where(ended)).best(width)
+        grown = grown.where(~ended)
+        origin = origin.gather(1, grown.scores.sort(dim=1, descending=True, stable=True).indices[:, :width])
+        live = grown.best(width)
+        going = finished.scores[:, -1] < live.scores[:, 0]
+        searched = int(going.sum())
+        if step + 1 == max_new_tokens or searched == 0:
+            break
+        # Dropping a prompt saves its share of every later step; doing it one by one would cost more than that.
+        kept = torch.arange(len(index), device=device)
+        if searched <= len(index) * 3 // 4:
+            settled, kept = (~going).nonzero()[:, 0], going.nonzero()[:, 0]
+            left.append((index[settled], finished.of(settled), live.of(settled)))
+            index, finished, live = index[kept], finished.of(kept), live.of(kept)
+        rows.select((kept[:, None] * width + origin[kept]).flatten())
+        rows.append(live.tokens[..., step].reshape(-1, 1))
+
+    left.append((index, finished, live))
+    order = torch.cat([part[0] for part in left]).argsort()
+    return _stacked([part[1] for part in left]).of(order), _stacked([part[2] for part in left]).of(order)
+
+
+def _start(prompts: int, width: int, length: int, device: torch.device) -> Beams:
+    """One empty sequence of log-probability 0 for each prompt; the other places are empty."""
+    scores = torch.full((prompts, width), -torch.inf, device=device)
+    scores[:, 0] = 0.0
+    tokens = torch.zeros(prompts, width, length, dtype=torch.long, device=device)
+    return Beams(scores, tokens[..., 0], tokens, tokens.float())
+
+
+def _stacked(parts: list[Beams]) -> Beams:
+    """The prompts of all parts, one part behind the other."""
+    return Beams(
+        torch.cat([part.scores for part in parts]),
+        torch.cat([part.lengths for part in parts]),
+        torch.cat([part.tokens for part in parts]),
+        torch.cat([part.logprobs for part in parts]),
+    )
+
+
+def _grow(live: Beams, logprobs: torch.Tensor, step: int) -> tuple[torch.Tensor, Beams]:
+    """Each prompt's best continuations by one token, and which live sequence each comes from.
+
+    Three times the width: a live sequence can end in two ways (the stop text, the end token), so at least
+    `width` of that many candidates go on.
+    """
+    prompts, width = live.scores.shape
+    vocabulary = logprobs.shape[-1]
+    logprobs = logprobs.view(prompts, width, vocabulary)
+    totals = (live.scores[..., None] + logprobs).view(prompts, -1)
+    scores, flat = totals.topk(min(3 * width, totals.shape[1]), dim=1)
+    origin, token = flat // vocabulary, flat % vocabulary
+    deep = origin[..., None].expand(-1, -1, live.tokens.shape[-1])
+    tokens, history = live.tokens.gather(1, deep), live.logprobs.gather(1, deep)
+    tokens[..., step] = token
+    history[..., step] = logprobs.view(prompts, -1).gather(1, flat)
+    return origin, Beams(scores, live.lengths.gather(1, origin) + 1, tokens, history)

@@ -1,0 +1,40 @@
+"""Baselines: what any model must beat, and what a chemist would use instead of one."""
+
+from __future__ import annotations
+
+from mmai_gym.contracts import UsageError
+from mmai_gym.models.baselines.base import MAX_TRAIN, Baseline
+from mmai_gym.models.baselines.boosting import BoostingBaseline
+from mmai_gym.models.baselines.nearest import NearestNeighbourBaseline
+from mmai_gym.models.baselines.trivial import ConstantBaseline, CopyBaseline
+
+_BASELINES: dict[str, type[Baseline]] = {
+    kind.name: kind for kind in (ConstantBaseline, CopyBaseline, NearestNeighbourBaseline, BoostingBaseline)
+}
+BASELINES: tuple[str, ...] = tuple(_BASELINES)
+"""Names that `baseline` knows."""
+
+
+def baseline(name: str) -> Baseline:
+    """A fresh baseline by name, e.g. `baseline("baseline:nearest")`; the prefix may be left out.
+
+    Raises:
+        UsageError: there is no such baseline.
+        MissingExtra: a library that it needs is not installed.
+    """
+    full = name if name.startswith("baseline:") else f"baseline:{name}"
+    if full not in _BASELINES:
+        raise UsageError(f"unknown baseline {name!r}; there are: {', '.join(BASELINES)}")
+    return _BASELINES[full]()
+
+
+__all__ = [
+    "BASELINES",
+    "MAX_TRAIN",
+    "Baseline",
+    "BoostingBaseline",
+    "ConstantBaseline",
+    "CopyBaseline",
+    "NearestNeighbourBaseline",
+    "baseline",
+]

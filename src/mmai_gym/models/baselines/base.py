@@ -1,0 +1,144 @@
+"""What every baseline shares: fitting on the training split when first asked, and answering from questions alone.
+
+A baseline sees what a language model sees: the spans of a question, and the gold *text* of training examples. It
+never touches `inputs`, `gold` or the verifier of the example it answers, so none of them can win by accident of
+code. It works for any task that states its question and answer, today's or tomorrow's, because it knows answer
+forms and not families.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from mmai_gym import tasks
+from mmai_gym.contracts import (
+    AnswerForm,
+    Completion,
+    DataError,
+    Example,
+    Prediction,
+    Question,
+    UsageError,
+    answer_form,
+    item_seed,
+)
+from mmai_gym.tasks.answers import wrap
+
+MAX_TRAIN = 10_000
+"""Training examples a baseline learns from; a larger split is sampled, so that a fit stays a matter of seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """Questions of the training split and the gold text of each."""
+
+    questions: tuple[Question, ...]
+    answers: tuple[str, ...]
+    readout: str
+    """"mean" or "median": the summary of a number's distribution that the task's metric rewards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a fitted baseline says to one question: distinct answers, best first, and what belongs to its form."""
+
+    answers: tuple[str, ...]
+    probabilities: Mapping[str, float] | None = None
+    value: float | None = None
+    spread: float | None = None
+
+
+class Fitted(Protocol):
+    """A baseline that has learned one task."""
+
+    def reply(self, questions: Sequence[Question], n: int) -> list[Reply]:
+        """One Reply per question, in order, with at most `n` answers."""
+
+
+class Baseline(ABC):
+    """A Model that learns each task from its training split the first time it is asked about it."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self._fitted: dict[str, Fitted] = {}
+
+    @abstractmethod
+    def supports(self, form: AnswerForm) -> bool:
+        """Whether this baseline can give an answer of that form."""
+
+    @abstractmethod
+    def fit(self, training: TrainingSet) -> Fitted:
+        """Learn one task."""
+
+    def predict(self, examples: Sequence[Example], n: int, seed: int) -> list[Prediction]:
+        """One Prediction per example, in order. `seed` changes nothing: a baseline draws no samples.
+
+        Raises:
+            UsageError: an example asks for a form that this baseline does not support.
+            DataError: the training split of a task is missing or empty.
+        """
+        predictions: list[Prediction | None] = [None] * len(examples)
+        for name in dict.fromkeys(example.task for example in examples):
+            places = [i for i, example in enumerate(examples) if example.task == name]
+            questions = [tasks.get(name).question(examples[i]) for i in places]
+            form = answer_form(questions[0])
+            if not self.supports(form):
+                raise UsageError(
+                    f"{self.name} cannot answer {name}, which asks for a {type(form).__name__.lower()}"
+                )
+            for i, reply in zip(places, self._learned(name).reply(questions, n), strict=True):
+                completions = tuple(Completion(wrap(answer)) for answer in reply.answers)
+                predictions[i] = Prediction(
+                    examples[i].id, completions, reply.probabilities, reply.value, reply.spread
+                )
+        return [prediction for prediction in predictions if prediction is not None]
+
+    def _learned(self, name: str) -> Fitted:
+        if name not in self._fitted:
+            self._fitted[name] = self.fit(training_set(tasks.get(name)))
+        return self._fitted[name]
+
+
+def training_set(task: Any) -> TrainingSet:
+    """The training split as questions and gold text; at most MAX_TRAIN examples, drawn by the task's own seed.
+
+    Raises:
+        DataError: the split is empty.
+    """
+    examples = task.examples("train")
+    size = len(examples)
+    if size == 0:
+        raise DataError(
+            f"{task.name} has no training examples for a baseline to learn from; choose another baseline"
+        )
+    rng = np.random.default_rng(item_seed(task.name, task.version, "train", 0, 0))
+    chosen = range(size) if size <= MAX_TRAIN else np.sort(rng.choice(size, MAX_TRAIN, replace=False)).tolist()
+    drawn = [examples[i] for i in chosen]
+    return TrainingSet(
+        tuple(task.question(example) for example in drawn),
+        tuple(task.answer(example) for example in drawn),
+        getattr(task, "readout", "mean"),
+    )
+
+
+def ranked(weights: Mapping[str, float]) -> list[str]:
+    """Keys by falling weight; ties in the order of the mapping."""
+    return sorted(weights, key=lambda key: -weights[key])
+
+
+def distribution(options: Sequence[str], weights: Mapping[str, float]) -> dict[str, float]:
+    """Weights of the options scaled to sum 1; uniform where all of them are 0. Shape: one entry per option."""
+    found = {option: float(weights.get(option, 0.0)) for option in options}
+    total = sum(found.values())
+    return {option: w / total if total > 0 else 1 / len(found) for option, w in found.items()}
+
+
+def number_text(value: float) -> str:
+    """A number as an answer writes it."""
+    return f"{value:.6g}"

@@ -1,0 +1,236 @@
+"""A checkpoint folder as a Model.
+
+What an answer form allows to be read off the network is not sampled: the probability of each option, and the whole
+distribution of a number over its grid, cost one forward pass and have no sampling noise. Counts, atom sets and
+structures are decoded. A task that asks for the recorded answer (retrosynthesis) gets a beam, ranked by
+log-probability. A task with many right answers (optimization, `decode = "sample"`) gets the greedy answer first
+and then independent samples as they were drawn: no oracle has reordered them and repeats are kept, so the first
+answer is an honest single attempt and the share of valid molecules is the one a user would see.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmai_gym import tasks
+from mmai_gym.contracts import (
+    AnswerForm,
+    Choice,
+    Completion,
+    Example,
+    Indices,
+    Molecule,
+    Number,
+    Prediction,
+    Question,
+    Structure,
+    answer_form,
+    item_seed,
+)
+from mmai_gym.extras import require
+from mmai_gym.records import file_sha256
+from mmai_gym.tasks.answers import ANSWER_CLOSE, ANSWER_OPEN, wrap
+from mmai_gym.tasks.rendering import compact_option, compact_prompt, expand
+
+TEMPERATURE = 1.0
+TOP_P = 0.95
+_SEQUENCES = 256
+"""Sequences decoded side by side: examples times beams or samples."""
+_SHORT_ANSWER = 8
+_SLACK = 32
+_ROOM_STEP = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An example on its way through the network; `place` is its position in the caller's list."""
+
+    place: int
+    example: Example
+    question: Question
+    prompt: str
+    tokens: int
+    room: int
+    """New tokens that the answer may take. It must not depend on the batch, or a resumed run would differ."""
+
+    @property
+    def form(self) -> AnswerForm:
+        """What kind of answer is wanted."""
+        return answer_form(self.question)
+
+
+Reader = Callable[[list[Item], int, int], list[Prediction]]
+
+
+class LFMModel:
+    """Answers with the LFM in `folder`.
+
+    Args:
+        folder: a checkpoint folder (weights, configuration, tokenizer).
+        name: how tables call it; the folder's name by default.
+
+    Raises:
+        CheckpointError: the folder lacks a part, or its parts do not fit together.
+        MissingExtra: torch or transformers is not installed.
+    """
+
+    def __init__(self, folder: Path, name: str = "") -> None:
+        require("torch", "transformers", extra="train")
+        from mmai_gym.lfm import checkpoint, decode
+
+        self.name = name or folder.name
+        self.folder = folder
+        model, self._tokenizer = checkpoint.load(folder)
+        self._positions: int = model.config.max_position_embeddings
+        self._decoder: Any = decode.Decoder(model, self._tokenizer)
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of the weights, by file name."""
+        return {path.name: file_sha256(path) for path in sorted(self.folder.glob("*.safetensors"))}
+
+    def predict(self, examples: Sequence[Example], n: int, seed: int) -> list[Prediction]:
+        """One Prediction per example, in order, each with up to `n` completions.
+
+        Examples are grouped by how their answer is read off, whatever task they belong to. The samples of an
+        example depend on its id and `seed`, not on what else is in the call.
+        """
+        predictions: list[Prediction | None] = [None] * len(examples)
+        groups: dict[tuple[Reader, int, int], list[Item]] = {}
+        for i, example in enumerate(examples):
+            task = tasks.get(example.task)
+            question = task.question(example)
+            prompt = compact_prompt(question)
+            tokens = len(self._tokenizer(prompt, add_special_tokens=False)["input_ids"])
+            room = min(_room(question), self._positions - tokens)
+            if room < _SHORT_ANSWER:
+                predictions[i] = Prediction(example.id, (Completion(""),))
+                continue
+            item = Item(i, example, question, prompt, tokens, room)
+            groups.setdefault((*self._reader(item.form, task, n), room), []).append(item)
+        for (read, width, _), items in groups.items():
+            # Prompts of similar length share a batch, or padding would outweigh the text.
+            items.sort(key=lambda item: item.tokens)
+            for batch in _batches(items, width):
+                for item, prediction in zip(batch, read(batch, n, seed), strict=True):
+                    predictions[item.place] = prediction
+        return [prediction for prediction in predictions if prediction is not None]
+
+    def _reader(self, form: AnswerForm, task: Any, n: int) -> tuple[Reader, int]:
+        """How an answer is read off, and how many sequences one example then takes in a batch."""
+        if isinstance(form, Choice):
+            return self._choices, 1
+        if isinstance(form, Number):
+            return self._numbers, 1
+        if n > 1 and getattr(task, "decode", "beam") == "sample":
+            return self._samples, n
+        return self._beams, n
+
+    def _choices(self, items: list[Item], n: int, seed: int) -> list[Prediction]:
+        options = [item.form.options if isinstance(item.form, Choice) else () for item in items]
+        logprobs = self._decoder.choice_logprobs(_prompts(items), [_option_texts(row) for row in options])
+        predictions: list[Prediction] = []
+        for item, names, row in zip(items, options, logprobs, strict=True):
+            scores = np.asarray(row, dtype=np.float64)
+            weights = np.exp(scores - scores.max())
+            order = np.argsort(-scores, kind="stable")[:n]
+            completions = tuple(Completion(wrap(names[i]), float(scores[i])) for i in order)
+            probabilities = dict(zip(names, (weights / weights.sum()).tolist(), strict=True))
+            predictions.append(Prediction(item.example.id, completions, probabilities))
+        return predictions
+
+    def _numbers(self, items: list[Item], n: int, seed: int) -> list[Prediction]:
+        table = np.asarray(self._decoder.bin_probabilities(_prompts(items)), dtype=np.float64)
+        predictions: list[Prediction] = []
+        for item, row in zip(items, table, strict=True):
+            grid = np.array(item.form.grid if isinstance(item.form, Number) else (), dtype=np.float64)
+            # Steps beyond this task's grid are no answer to it; what they got is shared out over the others.
+            p = row[: len(grid)] + 1e-12
+            p = p / p.sum()
+            mean = float(p @ grid)
+            spread = float(np.sqrt(p @ (grid - mean) ** 2))
+            value = _median(p, grid) if _readout(item) == "median" else mean
+            completions = (Completion(wrap(f"{value:.6g}")),)
+            predictions.append(Prediction(item.example.id, completions, value=value, spread=spread))
+        return predictions
+
+    def _beams(self, items: list[Item], n: int, seed: int) -> list[Prediction]:
+        found = self._decoder.beam(_prompts(items), n, max_new_tokens=items[0].room, stop=ANSWER_CLOSE)
+        return [
+            Prediction(item.example.id, _completions(texts, item.form))
+            for item, texts in zip(items, found, strict=True)
+        ]
+
+    def _samples(self, items: list[Item], n: int, seed: int) -> list[Prediction]:
+        greedy = self._beams(items, 1, seed)
+        drawn = self._decoder.sample(
+            _prompts(items),
+            n - 1,
+            max_new_tokens=items[0].room,
+            temperature=TEMPERATURE,
+            top_p=TOP_P,
+            stop=ANSWER_CLOSE,
+            seeds=[_example_seed(item.example, seed) for item in items],
+        )
+        return [
+            Prediction(item.example.id, first.completions + _completions(texts, item.form))
+            for item, first, texts in zip(items, greedy, drawn, strict=True)
+        ]
+
+
+def _batches(items: list[Item], width: int) -> Iterator[list[Item]]:
+    """Neighbouring items in batches of nearly equal size, none above _SEQUENCES sequences."""
+    count = math.ceil(len(items) / max(1, _SEQUENCES // width))
+    bounds = [len(items) * i // count for i in range(count + 1)]
+    return (items[start:end] for start, end in itertools.pairwise(bounds))
+
+
+def _prompts(items: Sequence[Item]) -> list[str]:
+    return [item.prompt for item in items]
+
+
+def _option_texts(options: Sequence[str]) -> list[str]:
+    """Options as the network writes them. Without a token each, they must end alike to be compared fairly."""
+    texts = [compact_option(option) for option in options]
+    own_tokens = all(text != option for text, option in zip(texts, options, strict=True))
+    return texts if own_tokens else [text + ANSWER_CLOSE for text in texts]
+
+
+def _readout(item: Item) -> str:
+    """The summary of a number's distribution that the task's metric rewards: "mean" or "median"."""
+    return getattr(tasks.get(item.example.task), "readout", "mean")
+
+
+def _room(question: Question) -> int:
+    """New tokens that an answer may take, in few sizes, since examples of one size are decoded together.
+
+    Reactants repeat the product and add leaving groups, an optimized molecule stays close to its input, and a
+    functional group has few of its atoms: all fit in the length of the input and some slack.
+    """
+    if not isinstance(answer_form(question), Indices | Structure):
+        return _SHORT_ANSWER
+    shown = sum(len(span.text) for span in question if isinstance(span, Molecule))
+    return _ROOM_STEP * math.ceil((shown + _SLACK) / _ROOM_STEP)
+
+
+def _median(p: Any, grid: Any) -> float:
+    return float(grid[int(np.searchsorted(np.cumsum(p), 0.5 * p.sum()))])
+
+
+def _completions(sampled: Sequence[Any], form: AnswerForm) -> tuple[Completion, ...]:
+    """Public text of decoded answers; the open tag stood at the end of the prompt."""
+    return tuple(Completion(ANSWER_OPEN + expand(one.text, form), float(one.logprob)) for one in sampled)
+
+
+def _example_seed(example: Example, seed: int) -> int:
+    version = tasks.get(example.task).version
+    index = int.from_bytes(hashlib.sha256(example.id.encode()).digest()[:6], "big")
+    return item_seed(example.task, version, example.split, seed, index)

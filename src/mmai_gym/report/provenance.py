@@ -1,0 +1,70 @@
+"""Where the numbers come from: what was run on what, with which versions, and the commands that do it again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from mmai_gym.report.glossary import metric_meaning, metric_name
+from mmai_gym.report.markup import Markup, element, join
+from mmai_gym.report.material import Chapter
+
+
+def glossary_section(chapters: list[Chapter]) -> Markup:
+    """One line for each metric that occurs."""
+    metrics = dict.fromkeys(row.metric for chapter in chapters for row in chapter.table.rows)
+    entries = []
+    for metric in metrics:
+        meaning = metric_meaning(metric) or "A metric of its task's own; the task's file defines it."
+        entries.append(join([element("dt", metric_name(metric)), element("dd", meaning)]))
+    return element("dl", *entries, class_="glossary small")
+
+
+def provenance_section(chapter: Chapter) -> Markup:
+    """The record's header in full, its checksum, and how to reproduce."""
+    header = chapter.table.header
+    tables = [
+        ("Versions", header.libraries),
+        ("Prompts", header.prompts),
+        ("Seeds", header.seeds),
+        ("Tasks and their versions", header.tasks),
+        ("Checksums (sha256)", header.checksums),
+    ]
+    config = json.dumps(header.as_json()["config"], indent=2, ensure_ascii=False)
+    return join(
+        [
+            element("p", "To run it again, and to write this report from the record:"),
+            element("pre", commands(chapter)),
+            element(
+                "p",
+                join(
+                    ["Record ", element("code", chapter.file), ", sha256 ", element("code", chapter.sha256), "."]
+                ),
+                class_="small",
+            ),
+            *[_details(title, values) for title, values in tables if values],
+            element("details", element("summary", "Configuration"), element("pre", config)),
+        ]
+    )
+
+
+def commands(chapter: Chapter) -> str:
+    """The command lines that repeat the benchmark and the report."""
+    header = chapter.table.header
+    bench = ["mmai-gym", "bench", chapter.table.model, "--suite", chapter.table.suite]
+    if header.config.get("limit"):
+        bench += ["--limit", str(header.config["limit"])]
+    if "bench" in header.seeds:
+        bench += ["--seed", str(header.seeds["bench"])]
+    return f"{shlex.join(bench)}\n{shlex.join(['mmai-gym', 'report', chapter.file])}"
+
+
+def _details(title: str, values: Mapping[str, Any]) -> Markup:
+    lines = [
+        element("tr", element("th", str(key), scope="row"), element("td", element("code", str(value))))
+        for key, value in values.items()
+    ]
+    table = element("div", element("table", *lines, class_="plain small"), class_="scroll")
+    return element("details", element("summary", f"{title} ({len(values)})"), table)

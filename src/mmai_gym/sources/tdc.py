@@ -1,0 +1,145 @@
+"""The TDC ADMET benchmark group: 22 small tables with a fixed scaffold split (Huang et al. 2021).
+
+Numbers of the public leaderboard were computed on these files as they are, so every row is kept: repeated SMILES
+with different labels, and two SMILES that RDKit cannot read. The loader therefore never parses a molecule, except
+to divide the official train_val table, where the protocol leaves the choice of a validation part to its user: here
+about an eighth, by a hash of the scaffold that is the same in all endpoints. The tables are read out of the
+group's archive, each checked by its own sha256, size and row count.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import functools
+import hashlib
+import io
+import math
+import zipfile
+from dataclasses import dataclass
+from typing import Literal
+
+from mmai_gym.contracts import DataError, Split, UsageError, row_id
+from mmai_gym.sources.endpoints import ENDPOINTS, Endpoint
+from mmai_gym.sources.fetching import path_of
+from mmai_gym.sources.manifest import File, Member, dataset
+from mmai_gym.sources.scaffolds import scaffold_fraction
+
+__all__ = ["ENDPOINTS", "AdmetMolecule", "Endpoint", "endpoint", "molecules", "sizes"]
+
+# Of the hash range. A lone benzene ring always trains, so that 15 % of the range hold about an eighth of the rows.
+_VALID_FROM = 0.85
+_COLUMNS = ["Drug_ID", "Drug", "Y"]
+
+
+@dataclass(frozen=True, slots=True)
+class AdmetMolecule:
+    """One row of a table.
+
+    Attributes:
+        id: from endpoint, table and position; unique also where a SMILES is repeated.
+        name: the identifier that the source gives the compound.
+        smiles: as the file has it, never rewritten.
+        label: in the endpoint's unit; 0.0 or 1.0 for a binary endpoint.
+    """
+
+    id: str
+    name: str
+    smiles: str
+    label: float
+
+
+def endpoint(name: str) -> Endpoint:
+    """The endpoint of this name.
+
+    Raises:
+        UsageError: there is none; the message suggests the closest one.
+    """
+    if name not in ENDPOINTS:
+        close = difflib.get_close_matches(name, ENDPOINTS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"Known: {', '.join(ENDPOINTS)}."
+        raise UsageError(f"unknown TDC ADMET endpoint {name!r}; {hint}")
+    return ENDPOINTS[name]
+
+
+def molecules(name: str, split: Split | Literal["train_val"], seed: int = 0) -> tuple[AdmetMolecule, ...]:
+    """The rows of one part of an endpoint, in the order of the official table.
+
+    `test` and `train_val` are official; `valid` is about an eighth of train_val, by scaffold, that `seed` chooses,
+    and `train` the rest. The protocol asks for at least five runs, each with another validation part.
+
+    Raises:
+        UsageError: unknown endpoint or split.
+        DataError: the archive is missing or damaged, or a table in it is not what the manifest says.
+    """
+    if split == "test" or split == "train_val":
+        return _table(endpoint(name).name, split)
+    if split == "train" or split == "valid":
+        return _part(endpoint(name).name, split == "valid", seed)
+    raise UsageError(f"unknown split {split!r}; known: train, valid, test, train_val")
+
+
+def sizes(name: str) -> dict[str, int]:
+    """Rows per split (seed 0) without reading the data.
+
+    Raises:
+        UsageError: unknown endpoint.
+    """
+    known = endpoint(name)
+    return {"train": known.train, "valid": known.valid, "test": known.test}
+
+
+@functools.cache
+def _part(name: str, valid: bool, seed: int) -> tuple[AdmetMolecule, ...]:
+    rows = _table(name, "train_val")
+    return tuple(row for row, in_valid in zip(rows, _in_valid(name, seed), strict=True) if in_valid is valid)
+
+
+@functools.cache
+def _in_valid(name: str, seed: int) -> tuple[bool, ...]:
+    # The top of the hash, since a molecule that cannot be read gets 0 and then trains.
+    return tuple(scaffold_fraction(row.smiles, seed) >= _VALID_FROM for row in _table(name, "train_val"))
+
+
+@functools.cache
+def _table(name: str, table: Literal["train_val", "test"]) -> tuple[AdmetMolecule, ...]:
+    file = dataset("tdc-admet").file("group")
+    member = file.member(f"admet_group/{name}/{table}.csv")
+    where = f"{file.path}, {member.path}"
+    reader = csv.reader(io.StringIO(_read(file, member).decode("utf-8")))
+    if next(reader, None) != _COLUMNS:
+        raise DataError(f"{where}: the columns are not {', '.join(_COLUMNS)}")
+    binary = ENDPOINTS[name].kind == "binary"
+    rows = tuple(
+        AdmetMolecule(row_id("tdc-admet", name, table, position), *_fields(row, binary, where, position))
+        for position, row in enumerate(reader)
+    )
+    if len(rows) != member.rows:
+        raise DataError(f"{where} has {len(rows):,} rows instead of {member.rows:,}")
+    return rows
+
+
+def _fields(row: list[str], binary: bool, where: str, position: int) -> tuple[str, str, float]:
+    try:
+        name, smiles, text = row
+        label = float(text)
+    except ValueError as error:
+        raise DataError(f"{where}, row {position}: not a name, a SMILES and a number: {row}") from error
+    if not math.isfinite(label) or (binary and label not in (0.0, 1.0)):
+        raise DataError(f"{where}, row {position}: the label {text} is not {'0 or 1' if binary else 'finite'}")
+    return name, smiles, label
+
+
+def _read(file: File, member: Member) -> bytes:
+    """The bytes of one table of the archive. Only members that the manifest names are ever unpacked."""
+    path = path_of(file)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(member.path).file_size != member.bytes:
+                raise DataError(f"{member.path} in {path} does not have the {member.bytes:,} bytes it should have")
+            content = archive.read(member.path)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"cannot read {member.path} in {path}: {error}") from error
+    if hashlib.sha256(content).hexdigest() != member.sha256:
+        raise DataError(f"{member.path} in {path} has another sha256 than the manifest says")
+    return content

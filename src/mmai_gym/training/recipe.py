@@ -1,0 +1,255 @@
+"""A training recipe: everything that decides what a run learns, in one TOML file.
+
+A key that is misspelled and silently ignored costs a training run and is found weeks later, if ever. So a
+recipe is typed, an unknown key is an error that names the nearest valid one, and a mixture entry that matches
+no task is an error too. A recipe holds no paths and no machine settings: the same file gives the same corpus
+bytes and the same order of batches anywhere.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mmai_gym import tasks
+from mmai_gym.contracts import UsageError
+from mmai_gym.tasks.base import BaseTask
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
+
+
+class Optimizer(_Section):
+    """AdamW under a warmup-stable-decay schedule, which runs once in each stage."""
+
+    learning_rate: float = Field(default=3e-3, gt=0)
+    warmup: float = Field(default=0.02, ge=0, le=1)
+    """Share of a stage's steps in which the learning rate rises from zero."""
+    decay: float = Field(default=0.3, ge=0, le=1)
+    """Share of a stage's steps, the last ones, in which it falls to zero."""
+    decay_shape: Literal["linear", "cosine", "1-sqrt"] = "linear"
+    weight_decay: float = Field(default=0.01, ge=0)
+    beta2: float = Field(default=0.95, gt=0, lt=1)
+    clip: float = Field(default=1.0, gt=0)
+    """Largest norm of the gradient."""
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> Optimizer:
+        if self.warmup + self.decay > 1:
+            raise ValueError(
+                f"warmup {self.warmup:g} and decay {self.decay:g} are shares and add up to more than 1"
+            )
+        return self
+
+
+class Batch(_Section):
+    """Rows of similar length, padded to the longest, up to a number of tokens per optimizer step."""
+
+    tokens: int = Field(default=6144, ge=8)
+    """Padded tokens."""
+    max_length: int = Field(default=512, ge=4, le=2048)
+    """A row with more tokens is left out and counted; it is never cut."""
+
+    @model_validator(mode="after")
+    def _a_row_fits(self) -> Batch:
+        if self.max_length > self.tokens:
+            raise ValueError(
+                f"a row of max_length {self.max_length} does not fit into a batch of {self.tokens} tokens"
+            )
+        return self
+
+
+class Schedule(_Section):
+    """How often a run writes a log line, validates, and saves what it needs to go on after a stop."""
+
+    log_steps: int = Field(default=10, ge=1)
+    validate_steps: int = Field(default=200, ge=1)
+    validate_rows: int = Field(default=64, ge=1)
+    """Validation examples per task, chosen by hash."""
+    checkpoint_minutes: float = Field(default=2.0, ge=0)
+
+
+class Portion(_Section):
+    """How much of a task goes into a mixture."""
+
+    views: int = Field(default=1, ge=1)
+    """Written forms of each example: the first as given, the others by `task.augment`."""
+    limit: int | None = Field(default=None, ge=1)
+    """At most so many examples of each task, chosen by hash; None for all."""
+
+
+class Stage(_Section):
+    """One part of the curriculum: a mixture, passed over `epochs` times. Stages run one after the other."""
+
+    name: Name
+    epochs: int = Field(default=1, ge=1)
+    mixture: dict[str, Portion] = Field(min_length=1)
+    """From a prefix of task names. Where two prefixes match a task, the longer one holds for it."""
+
+    def portions(self) -> list[tuple[BaseTask, Portion]]:
+        """The tasks of the mixture, each once, by name.
+
+        Raises:
+            UsageError: a prefix matches no task.
+        """
+        chosen: dict[str, Portion] = {}
+        for prefix in sorted(self.mixture, key=len):
+            try:
+                chosen |= dict.fromkeys(tasks.match(prefix), self.mixture[prefix])
+            except UsageError as error:
+                raise UsageError(f"the mixture of stage {self.name!r}: {error}") from error
+        return [(tasks.get(name), chosen[name]) for name in sorted(chosen)]
+
+
+class Recipe(_Section):
+    """What `mmai-gym train` needs to know."""
+
+    name: Name
+    preset: str
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    optimizer: Optimizer = Optimizer()
+    batch: Batch = Batch()
+    schedule: Schedule = Schedule()
+    stages: tuple[Stage, ...] = Field(alias="stage", min_length=1)
+
+    @model_validator(mode="after")
+    def _stages_differ(self) -> Recipe:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two stages have the same name among {', '.join(names)}")
+        return self
+
+    def tasks(self) -> list[BaseTask]:
+        """The tasks of all stages, each once, by name. Raises UsageError where a prefix matches none."""
+        found = {task.name: task for stage in self.stages for task, _ in stage.portions()}
+        return [found[name] for name in sorted(found)]
+
+    def to_toml(self) -> str:
+        """The recipe with every default written out; `parse_recipe` of it gives the same recipe."""
+        data = self.model_dump(by_alias=True, exclude_none=True)
+        stages = data.pop("stage")
+        lines = _keys(data)
+        for section in ("optimizer", "batch", "schedule"):
+            lines += ["", f"[{section}]", *_keys(data[section])]
+        for stage in stages:
+            mixture = stage.pop("mixture")
+            lines += ["", "[[stage]]", *_keys(stage), "[stage.mixture]"]
+            lines += [f"{_text(prefix)} = {{ {', '.join(_keys(part))} }}" for prefix, part in mixture.items()]
+        return "\n".join(lines) + "\n"
+
+    def differences(self, other: Recipe) -> list[str]:
+        """The dotted keys whose values differ, with both values."""
+        mine, theirs = _flat(self.model_dump(by_alias=True)), _flat(other.model_dump(by_alias=True))
+        return [
+            f"{key}: {mine.get(key)!r} is not {theirs.get(key)!r}"
+            for key in sorted(mine.keys() | theirs.keys())
+            if mine.get(key) != theirs.get(key)
+        ]
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with the gym."""
+    folder = resources.files("mmai_gym") / "recipes"
+    if not folder.is_dir():
+        return []
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """A shipped recipe by its name, or one's own by the path of its TOML file.
+
+    Raises:
+        UsageError: there is none; or it is not TOML, has an unknown key or a wrong value, or names no known task.
+    """
+    given = str(name_or_path)
+    if isinstance(name_or_path, Path) or given.endswith(".toml") or "/" in given:
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise UsageError(f"there is no recipe file {path}; give a TOML file or one of {_choices()}")
+        return parse_recipe(path.read_text(encoding="utf-8"), str(path))
+    if given not in shipped_recipes():
+        raise UsageError(
+            f"there is no recipe {given!r}{_hint(given, shipped_recipes())}; shipped are {_choices()}"
+        )
+    file = resources.files("mmai_gym") / "recipes" / f"{given}.toml"
+    return parse_recipe(file.read_text(encoding="utf-8"), f"{given}.toml")
+
+
+def parse_recipe(text: str, source: str) -> Recipe:
+    """The recipe that `text` describes; `source` names it in messages. Raises as `load_recipe` does."""
+    try:
+        recipe = Recipe.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"recipe {source} is not TOML: {error}") from error
+    except ValidationError as error:
+        faults = "; ".join(_fault(dict(item)) for item in error.errors(include_url=False))
+        raise UsageError(f"recipe {source}: {faults}") from error
+    try:
+        recipe.tasks()
+    except UsageError as error:
+        raise UsageError(f"recipe {source}: {error}") from error
+    return recipe
+
+
+# --------------------------------------------------------------------------------------------------- helpers
+
+
+def _choices() -> str:
+    return ", ".join(shipped_recipes()) or "(none)"
+
+
+def _hint(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _fault(item: dict[str, Any]) -> str:
+    location = [str(part) for part in item["loc"]]
+    where = ".".join(location)
+    if item["type"] == "extra_forbidden":
+        known = _known_keys(list(item["loc"][:-1]))
+        return f"unknown key {where!r}{_hint(location[-1], known)}; known here are {', '.join(known)}"
+    if item["type"] == "missing":
+        return f"the key {where!r} is missing"
+    given = "" if isinstance(item["input"], dict) else f" (it is {item['input']!r})"
+    return f"{where}: {item['msg']}{given}".removeprefix(": ")
+
+
+def _known_keys(location: list[str | int]) -> list[str]:
+    """The keys that the section at `location` may have."""
+    section: Any = Recipe
+    for part in location:
+        if isinstance(part, str) and isinstance(section, type) and issubclass(section, BaseModel):
+            fields = {info.alias or name: info.annotation for name, info in section.model_fields.items()}
+            section = fields[part]
+        else:
+            section = next(arg for arg in reversed(get_args(section)) if arg is not Ellipsis)
+    return [info.alias or name for name, info in section.model_fields.items()]
+
+
+def _keys(section: dict[str, Any]) -> list[str]:
+    return [f"{key} = {_text(value)}" for key, value in section.items() if not isinstance(value, dict)]
+
+
+def _text(value: str | float) -> str:
+    """A TOML value. JSON writes strings and numbers as TOML does, once it escapes no character beyond ASCII."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        items = [(str(key), part) for key, part in value.items()]
+    elif isinstance(value, list | tuple):
+        items = [(str(i), part) for i, part in enumerate(value)]
+    else:
+        return {prefix: value}
+    return {key: leaf for name, part in items for key, leaf in _flat(part, f"{prefix}.{name}".strip(".")).items()}

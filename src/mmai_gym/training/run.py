@@ -1,0 +1,201 @@
+"""A training run: one folder, from the recipe to a checkpoint that any program can load.
+
+    RUN/recipe.toml                  the recipe, with every default written out
+    RUN/corpus/STAGE/{train,valid}   what each stage learns from
+    RUN/stages/STAGE/checkpoint-N    what is needed to go on
+    RUN/log.jsonl                    the training curve
+    RUN/checkpoint/                  the result, in transformers' layout, with card.json
+
+The same command starts a run, goes on with a stopped one, and does nothing for a finished one. A folder belongs
+to one recipe: going on under another would give a model that no recipe describes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmai_gym.contracts import Progress, UsageError
+from mmai_gym.extras import require
+from mmai_gym.records import library_versions
+from mmai_gym.tasks.rendering import property_token, template_hash
+from mmai_gym.training.batches import BatchPlan, plan_stage
+from mmai_gym.training.corpus import Corpus, build, tokenizer_hash
+from mmai_gym.training.log import LOG, TrainingLog, read_log
+from mmai_gym.training.recipe import Recipe, Stage, parse_recipe
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from mmai_gym.training.sft import Meter, StageJob
+
+RECIPE, CORPUS, STAGES, CHECKPOINT = "recipe.toml", "corpus", "stages", "checkpoint"
+CARD = "card.json"
+
+
+def train(recipe: Recipe, folder: str | Path, progress: Progress) -> Path:
+    """Train by `recipe` in the run folder `folder`, from wherever it stands, and return the checkpoint's folder.
+
+    Raises:
+        UsageError: the folder was made by another recipe, is used by another process, or the recipe names an
+            unknown task or preset.
+        DataError: a task's data is missing, or a corpus is damaged.
+        MissingExtra: torch, transformers or accelerate is not installed.
+        KeyboardInterrupt: an interrupt arrived; what was done is saved.
+    """
+    require("torch", "transformers", "accelerate", "safetensors", "tokenizers")
+    folder = Path(folder)
+    with _claimed(folder, recipe):
+        result = folder / CHECKPOINT
+        if (result / CARD).is_file():
+            progress(1, 1, f"{result} is trained already; delete {folder} to train it again")
+            return result
+        from mmai_gym.lfm import checkpoint, presets
+
+        tokenizer = recipe_tokenizer(recipe)
+        model = presets.new_model(recipe.preset, tokenizer, recipe.seed)
+        jobs = _jobs(recipe, folder, tokenizer, progress)
+        meter = _train_stages(model, jobs, TrainingLog(folder / LOG), progress)
+        card = _card(recipe, folder, model, tokenizer, jobs, meter)
+        return checkpoint.save(result, model.to("cpu"), tokenizer, card)
+
+
+def build_corpora(recipe: Recipe, folder: str | Path, progress: Progress) -> list[Path]:
+    """Write the corpora of every stage into the run folder and return their folders. Raises as `train` does."""
+    require("transformers", "tokenizers")
+    folder = Path(folder)
+    with _claimed(folder, recipe):
+        tokenizer = recipe_tokenizer(recipe)
+        pairs = [_build(recipe, stage, folder, tokenizer, progress) for stage in recipe.stages]
+    return [corpus.folder for pair in pairs for corpus in pair]
+
+
+def recipe_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
+    """The gym's tokenizer with a token for each property that the recipe's tasks name."""
+    from mmai_gym.lfm.tokenizer import build_tokenizer
+
+    return build_tokenizer(sorted({property_token(name) for task in recipe.tasks() for name in task.properties}))
+
+
+# --------------------------------------------------------------------------------------------------- stages
+
+
+def _build(
+    recipe: Recipe, stage: Stage, folder: Path, tokenizer: PreTrainedTokenizerFast, progress: Progress
+) -> tuple[Corpus, Corpus]:
+    return build(recipe, stage, folder / CORPUS / stage.name, tokenizer, progress)
+
+
+def _jobs(recipe: Recipe, folder: Path, tokenizer: PreTrainedTokenizerFast, progress: Progress) -> list[StageJob]:
+    from mmai_gym.training.sft import StageJob
+
+    corpora = [_build(recipe, stage, folder, tokenizer, progress) for stage in recipe.stages]
+    plans = [
+        plan_stage(train.lengths, recipe.batch.tokens, stage.epochs, recipe.seed, stage.name)
+        for stage, (train, _) in zip(recipe.stages, corpora, strict=True)
+    ]
+    jobs: list[StageJob] = []
+    steps = tokens = 0
+    for stage, (train, valid), plan in zip(recipe.stages, corpora, plans, strict=True):
+        jobs.append(
+            StageJob(
+                recipe, stage, train, valid, plan, folder / STAGES / stage.name, tokenizer.pad_token_id,
+                first_step=steps, first_token=tokens, run_steps=sum(map(len, plans)),
+            )
+        )  # fmt: skip
+        steps, tokens = steps + len(plan), tokens + _total(plan, train.lengths)
+    return jobs
+
+
+def _total(plan: BatchPlan, per_row: Any) -> int:
+    return int(plan.cumulative(per_row)[-1])
+
+
+def _train_stages(model: PreTrainedModel, jobs: list[StageJob], log: TrainingLog, progress: Progress) -> Meter:
+    from mmai_gym.training.sft import Meter, train_stage
+
+    meter = Meter()
+    for job in jobs:
+        meter = train_stage(model, job, log, meter, progress)
+    return meter
+
+
+def _card(
+    recipe: Recipe,
+    folder: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    jobs: list[StageJob],
+    meter: Meter,
+) -> dict[str, Any]:
+    """Where the weights come from, for whoever finds them without the run folder."""
+    log = read_log(folder / LOG)
+    training = [line for line in log if "loss" in line]
+    validation = [line for line in log if "validation_loss" in line]
+    return {
+        "recipe": recipe.model_dump(by_alias=True, mode="json"),
+        "template": template_hash(),
+        "tokenizer": tokenizer_hash(tokenizer),
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "device": str(model.device),
+        "steps": sum(len(job.plan) for job in jobs),
+        "tokens": sum(_total(job.plan, job.train.lengths) for job in jobs),
+        "supervised_tokens": sum(_total(job.plan, job.train.supervised) for job in jobs),
+        "wall_seconds": round(meter.wall_seconds, 1),
+        "loss": training[-1]["loss"] if training else None,
+        "validation_loss": validation[-1]["validation_loss"] if validation else None,
+        "validation_by_task": validation[-1]["validation_by_task"] if validation else {},
+        "data": {
+            f"{job.stage.name}/{corpus.manifest.split}": corpus.manifest.model_dump(mode="json")
+            for job in jobs
+            for corpus in (job.train, job.valid)
+        },
+        "libraries": library_versions(
+            ["mmai-gym", "numpy", "rdkit", "torch", "transformers", "accelerate", "tokenizers"]
+        ),
+    }
+
+
+# --------------------------------------------------------------------------------------------------- the folder
+
+
+@contextmanager
+def _claimed(folder: Path, recipe: Recipe) -> Iterator[None]:
+    """Hold the run folder for this process and this recipe."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; give another --out for the run folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    # The kernel drops this lock when the process ends, however it ends.
+    with (folder / ".lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise UsageError(
+                f"another process (pid {holder}) works in {folder}; wait for it, or give another --out"
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        _check_recipe(folder, recipe)
+        yield
+
+
+def _check_recipe(folder: Path, recipe: Recipe) -> None:
+    path = folder / RECIPE
+    if not path.exists():
+        partial = folder / f".{RECIPE}.partial"
+        partial.write_text(recipe.to_toml(), encoding="utf-8")
+        partial.replace(path)
+        return
+    differing = parse_recipe(path.read_text(encoding="utf-8"), str(path)).differences(recipe)
+    if differing:
+        raise UsageError(
+            f"{folder} was made by another recipe ({'; '.join(differing)}); "
+            "give another --out, or delete the folder"
+        )

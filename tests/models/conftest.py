@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tiny_tasks import tiny
+
+__all__ = ["tiny"]

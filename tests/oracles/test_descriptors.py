@@ -1,0 +1,62 @@
+"""Oracles agree with RDKit and with published values, and fail as NaN."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rdkit import Chem, RDConfig
+
+from mmai_gym import oracles
+from mmai_gym.contracts import Oracle, UsageError
+from mmai_gym.oracles.sa import _NumbersOnly
+from mmai_gym.sources import embedded
+
+ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("qed", 0.5501), ("logp", 1.3101), ("tpsa", 63.60), ("sa", 1.5800), ("molecular-weight", 180.159), ("rings", 1)],
+)
+def test_aspirin_has_its_known_values(name: str, value: float) -> None:
+    assert oracles.get(name).one(ASPIRIN) == pytest.approx(value, abs=6e-4)
+
+
+@pytest.mark.parametrize("name", sorted(oracles.ORACLES))
+def test_a_failure_is_nan_and_its_neighbours_are_unharmed(name: str) -> None:
+    oracle = oracles.get(name)
+    assert isinstance(oracle, Oracle)
+    values = oracle.predict([ASPIRIN, "not a molecule", "", ASPIRIN])
+    assert np.isnan(values[[1, 2]]).all()
+    assert values[0] == values[3] == oracle.one(ASPIRIN)
+    assert "rdkit" in oracle.version
+
+
+def test_synthetic_accessibility_agrees_with_the_contributed_script() -> None:
+    path = Path(RDConfig.RDContribDir) / "SA_Score" / "sascorer.py"
+    spec = importlib.util.spec_from_file_location("sascorer", path)
+    assert spec is not None and spec.loader is not None
+    sascorer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sascorer)
+    smiles = [row.smiles for row in embedded.molecules()[::40]] + ["C", "CC", "C1CCCCCCCCCCC1", "C12C3C4C1C5C2C3C45"]
+    ours = oracles.get("sa").predict(smiles)
+    theirs = [sascorer.calculateScore(Chem.MolFromSmiles(text)) for text in smiles]
+    assert np.abs(ours - theirs).max() < 1e-5
+
+
+def test_the_fragment_table_can_hold_nothing_but_numbers(tmp_path: Path) -> None:
+    import pickle
+
+    harmful = tmp_path / "x.pkl"
+    harmful.write_bytes(pickle.dumps([[1.0, math.sqrt]]))
+    with harmful.open("rb") as file, pytest.raises(Exception, match="numbers only"):
+        _NumbersOnly(file).load()
+
+
+def test_an_unknown_oracle_is_answered_with_the_list() -> None:
+    with pytest.raises(UsageError, match="qed"):
+        oracles.get("magic")

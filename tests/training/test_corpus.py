@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toy_tasks as toy
+from transformers import PreTrainedTokenizerFast
+
+from mmai_gym import tasks
+from mmai_gym.contracts import DataError, Example
+from mmai_gym.tasks.rendering import compact_row
+from mmai_gym.training import Corpus, Recipe, build, parse_recipe, recipe_tokenizer
+from mmai_gym.training.corpus import DTYPES, choose
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    with pytest.MonkeyPatch.context() as patch:
+        toy.install(patch.setattr, patch.setitem)
+        return recipe_tokenizer(parse_recipe(toy.RECIPE, "toy.toml"))
+
+
+@pytest.fixture
+def corpora(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> tuple[Corpus, Corpus]:
+    return build(recipe, recipe.stages[0], tmp_path / "corpus", tokenizer, toy.quiet)
+
+
+def test_the_supervised_tokens_of_every_row_are_its_target(
+    recipe: Recipe, corpora: tuple[Corpus, Corpus], tokenizer: PreTrainedTokenizerFast
+) -> None:
+    train, valid = corpora
+    for corpus, split in ((train, "train"), (valid, "valid")):
+        expected = {
+            (task.name, compact_row(task.question(written), task.answer(written)))
+            for task in recipe.tasks()
+            for example in task.examples(split)  # type: ignore[arg-type]
+            for written in (example, task.augment(example, 1))
+        }
+        names = [task.name for task in corpus.manifest.tasks]
+        for i in range(len(corpus)):
+            tokens, mask = corpus.row(i)
+            prompt = tokenizer.decode(tokens[mask == 0])
+            target = tokenizer.decode(tokens[mask == 1])
+            assert (names[corpus.tasks[i]], (prompt, target)) in expected
+            assert np.all(np.diff(mask.astype(int)) >= 0), "the target stands behind the prompt"
+
+
+def test_counts_views_and_limits_are_what_the_recipe_says(corpora: tuple[Corpus, Corpus]) -> None:
+    train, valid = corpora
+    assert [task.rows for task in train.manifest.tasks] == [2 * 60, 2 * 60]
+    assert [task.rows for task in valid.manifest.tasks] == [10, 10]
+    assert train.manifest.counts["tokens"] == len(train.tokens) == train.lengths.sum()
+    assert train.manifest.counts["supervised_tokens"] == train.mask.sum() == train.supervised.sum()
+    assert [train.row(i)[1].sum() for i in range(20)] == train.supervised[:20].tolist()
+
+
+def test_the_same_recipe_gives_the_same_bytes(
+    recipe: Recipe, corpora: tuple[Corpus, Corpus], tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    again = build(recipe, recipe.stages[0], tmp_path / "again", tokenizer, toy.quiet)
+    other = build(
+        recipe.model_copy(update={"seed": 6}), recipe.stages[0], tmp_path / "other", tokenizer, toy.quiet
+    )
+    for first, second in zip(corpora, again, strict=True):
+        for name in (*DTYPES, "corpus.json"):
+            assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes()
+    assert (other[0].folder / "tokens.bin").read_bytes() != (corpora[0].folder / "tokens.bin").read_bytes()
+
+
+def test_rows_do_not_depend_on_how_many_are_written_at_once(
+    recipe: Recipe,
+    corpora: tuple[Corpus, Corpus],
+    tokenizer: PreTrainedTokenizerFast,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mmai_gym.training.corpus._CHUNK", 7)
+    again, _ = build(recipe, recipe.stages[0], tmp_path / "again", tokenizer, toy.quiet)
+    assert again.manifest == corpora[0].manifest
+
+
+def test_a_smaller_limit_chooses_a_part_of_a_larger_one() -> None:
+    task = tasks.get("toy/length")
+    small, large = (choose(task, "train", 120, limit, seed=3) for limit in (10, 40))
+    assert len(small) == 10
+    assert set(small) < set(large)
+    assert small == sorted(small)
+    assert choose(task, "train", 120, 10, seed=4) != small
+
+
+def test_a_row_that_is_too_long_is_left_out_and_counted(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    whole, _ = build(recipe, recipe.stages[0], tmp_path / "whole", tokenizer, toy.quiet)
+    limit = int(np.median(whole.lengths))
+    short = recipe.model_copy(update={"batch": recipe.batch.model_copy(update={"max_length": limit})})
+    part, _ = build(short, recipe.stages[0], tmp_path / "part", tokenizer, toy.quiet)
+    assert part.lengths.max() == limit
+    assert part.manifest.counts["too_long"] == (whole.lengths > limit).sum() > 0
+    assert len(part) + part.manifest.counts["too_long"] == len(whole)
+
+
+def test_a_task_whose_rows_are_all_too_long_is_an_error(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    short = recipe.model_copy(update={"batch": recipe.batch.model_copy(update={"max_length": 4})})
+    with pytest.raises(DataError, match=r"toy/length has no training rows \(all 120 rows are longer than 4 tokens\)"):
+        build(short, recipe.stages[0], tmp_path, tokenizer, toy.quiet)
+
+
+def test_a_row_without_anything_supervised_names_its_task_and_example(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = tasks.get("toy/length").examples("train")[choose(tasks.get("toy/length"), "train", 120, 60, 5)[0]]
+    monkeypatch.setattr("mmai_gym.training.corpus.compact_row", lambda question, answer: ("<|bos|>", ""))
+    with pytest.raises(DataError, match=rf"toy/length.*{example.id} has no supervised token"):
+        build(recipe, recipe.stages[0], tmp_path, tokenizer, toy.quiet)
+
+
+def test_an_empty_answer_names_its_task_and_example(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(self: toy.Length, example: Example) -> str:
+        return ""
+
+    monkeypatch.setattr(toy.Length, "answer", answer)
+    with pytest.raises(DataError, match=r"toy/length: example \w{16} has an empty answer"):
+        build(recipe, recipe.stages[0], tmp_path, tokenizer, toy.quiet)
+
+
+@pytest.mark.parametrize("name", [*DTYPES, "corpus.json"])
+def test_a_file_cut_short_or_missing_is_named(corpora: tuple[Corpus, Corpus], name: str) -> None:
+    path = corpora[0].folder / name
+    path.write_bytes(path.read_bytes()[:-1].rstrip(b"}\n"))
+    with pytest.raises(DataError, match=rf"{name}.*delete the folder"):
+        Corpus.open(corpora[0].folder)
+    path.unlink()
+    with pytest.raises(DataError, match=name):
+        Corpus.open(corpora[0].folder)
+
+
+def test_a_flipped_bit_is_found_before_the_corpus_is_used_again(
+    recipe: Recipe, corpora: tuple[Corpus, Corpus], tokenizer: PreTrainedTokenizerFast
+) -> None:
+    folder = corpora[0].folder
+    data = bytearray((folder / "tokens.bin").read_bytes())
+    data[100] ^= 1
+    (folder / "tokens.bin").write_bytes(data)
+    with pytest.raises(DataError, match=r"tokens\.bin does not have the sha256"):
+        build(recipe, recipe.stages[0], folder.parent, tokenizer, toy.quiet)
+
+
+def test_another_format_version_is_refused(corpora: tuple[Corpus, Corpus]) -> None:
+    path = corpora[0].folder / "corpus.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 2}))
+    with pytest.raises(DataError, match="corpus format 2, this gym reads 1"):
+        Corpus.open(path.parent)
+
+
+def test_a_complete_corpus_is_used_again_and_another_one_is_refused(
+    recipe: Recipe,
+    corpora: tuple[Corpus, Corpus],
+    tokenizer: PreTrainedTokenizerFast,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stamp = (corpora[0].folder / "tokens.bin").stat().st_mtime_ns
+    build(recipe, recipe.stages[0], corpora[0].folder.parent, tokenizer, toy.quiet)
+    assert (corpora[0].folder / "tokens.bin").stat().st_mtime_ns == stamp
+    monkeypatch.setattr(toy.Length, "version", "2")
+    with pytest.raises(DataError, match="made from other tasks"):
+        build(recipe, recipe.stages[0], corpora[0].folder.parent, tokenizer, toy.quiet)
+
+
+def test_a_build_that_stops_half_way_leaves_no_corpus(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    def stop(done: int, total: int, what: str) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(recipe, recipe.stages[0], tmp_path, tokenizer, stop)
+    assert not (tmp_path / "train").exists()
+    train, _ = build(recipe, recipe.stages[0], tmp_path, tokenizer, toy.quiet)
+    train.verify()

@@ -1,0 +1,107 @@
+"""The verification service gives every completion its verdict, whatever the completion does to the toolkit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from mmai_gym import tasks
+from mmai_gym.contracts import Example, Reason, UsageError
+from mmai_gym.tasks.answers import wrap
+from mmai_gym.verify import VerificationService
+
+NAME = "retrosynthesis/embedded"
+
+
+def spiro_necklace(rings: int) -> str:
+    """Four-membered carbon rings sharing opposite corners, closed to a chain: valid by every valence rule.
+
+    The large ring can pass each small one on two sides, so there are 2**rings equally short ways around it, and
+    ring perception keeps all of them.
+    """
+    text, opened = "C123C", 3
+    for _ in range(rings - 2):
+        text += f"C{7 - opened}(C{opened})C"
+        opened = 7 - opened
+    return text + f"C(C{opened})(C1)C2"
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[VerificationService]:
+    with VerificationService(workers=2, seconds=1.5) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def example() -> Example:
+    return tasks.get(NAME).examples("test")[0]
+
+
+def test_verdicts_are_those_of_the_task_in_order(service: VerificationService, example: Example) -> None:
+    task = tasks.get(NAME)
+    texts = [wrap(task.answer(example)), "", wrap("CCO"), wrap("not a molecule"), wrap(spiro_necklace(6))] * 3
+    verdicts = service.verify([(NAME, example, text) for text in texts])
+    assert verdicts == [task.verify(example, text) for text in texts]
+    assert verdicts[0].score == 1.0
+
+
+def test_a_molecule_that_hangs_the_toolkit_costs_its_own_verdict_only(
+    service: VerificationService, example: Example
+) -> None:
+    hang = wrap(spiro_necklace(22))
+    assert len(hang) < 200
+    gold = wrap(tasks.get(NAME).answer(example))
+    verdicts = service.verify([(NAME, example, text) for text in (gold, hang, gold + " ", hang + " ", "")])
+    assert [v.reason for v in verdicts] == [
+        *(Reason.CORRECT, Reason.TIMEOUT, Reason.CORRECT, Reason.TIMEOUT, Reason.NO_ANSWER)
+    ]
+    assert [v.score for v in verdicts] == [1.0, None, 1.0, None, 0.0]
+    assert "1.5 s" in verdicts[1].detail
+    assert verdicts[1].verifier_version == tasks.get(NAME).version
+
+
+def test_a_molecule_that_eats_memory_is_not_called_invalid(example: Example) -> None:
+    with VerificationService(workers=1, seconds=60.0, memory_mb=160) as service:
+        (verdict,) = service.verify([(NAME, example, wrap(spiro_necklace(17)))])
+    assert verdict.score is None
+    assert verdict.reason in (Reason.MEMORY, Reason.CRASH)
+
+
+def test_a_completion_beyond_the_limit_is_wrong_and_never_parsed(
+    service: VerificationService, example: Example
+) -> None:
+    long = wrap(spiro_necklace(22)) + " " * 20_000
+    (verdict,) = service.verify([(NAME, example, long)])
+    assert (verdict.score, verdict.reason) == (0.0, Reason.TOO_LONG)
+    assert "20000" in verdict.detail
+
+
+def test_equal_items_are_computed_once(example: Example) -> None:
+    other = replace(example, id="another")
+    with VerificationService(workers=1) as service:
+        verdicts = service.verify([(NAME, example, wrap("CCO"))] * 50 + [(NAME, other, wrap("CCO"))])
+        assert service.timings()[NAME][0] == 2
+        assert service.timings()[NAME][1] > 0
+    assert len(verdicts) == 51
+
+
+def test_a_verifier_that_raises_gives_no_verdict_instead_of_a_zero(
+    service: VerificationService, example: Example
+) -> None:
+    broken = replace(example, task="activity/embedded", gold="not a number")
+    (verdict,) = service.verify([("activity/embedded", broken, wrap("5.0"))])
+    assert (verdict.score, verdict.reason) == (None, Reason.VERIFIER_ERROR)
+    assert "Error" in verdict.detail
+
+
+def test_an_unknown_task_is_the_callers_mistake(service: VerificationService, example: Example) -> None:
+    with pytest.raises(UsageError, match="no-such-task"):
+        service.verify([("no-such-task", example, "")])
+
+
+def test_an_empty_batch_starts_nothing() -> None:
+    service = VerificationService()
+    assert service.verify([]) == []
+    assert service.timings() == {}
