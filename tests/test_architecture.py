@@ -10,7 +10,8 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "mmai_gym"
 # From the ground up. Rooms on one line do not import each other.
 ROOMS = [
-    ("contracts", "extras"),
+    ("contracts",),
+    ("extras",),
     ("stats", "workers", "records"),
     ("molecules",),
     ("sources",),

@@ -32,11 +32,12 @@ def behave(item: object) -> object:
         case "greedy":
             return len(bytearray(1 << 40))
         case "swallow":
-            # As toolkits do: allocate until it fails, then call the input invalid.
+            # As toolkits do: allocate until it fails, then call the input invalid. `bytes` leaves its pages untouched.
             kept = []
+            time.sleep(0.01)
             try:
                 while True:
-                    kept.append(bytearray(1 << 26))
+                    kept.append(bytes(1 << 26))
             except MemoryError:
                 return None
         case "segfault":

@@ -212,7 +212,12 @@ def verify(
     with VerificationService() as service:
         verdicts = service.verify(items)
     for (_, example, _), verdict in zip(items, verdicts, strict=True):
-        line: dict[str, Any] = {"id": example.id, "score": verdict.score, "reason": verdict.reason.value, "answer": verdict.answer}
+        line: dict[str, Any] = {
+            "id": example.id,
+            "score": verdict.score,
+            "reason": verdict.reason.value,
+            "answer": verdict.answer,
+        }
         line |= {"components": dict(verdict.components), "detail": verdict.detail}
         print(json.dumps(line, ensure_ascii=False))
 

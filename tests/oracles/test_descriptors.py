@@ -20,7 +20,14 @@ ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("qed", 0.5501), ("logp", 1.3101), ("tpsa", 63.60), ("sa", 1.5800), ("molecular-weight", 180.159), ("rings", 1)],
+    [
+        ("qed", 0.5501),
+        ("logp", 1.3101),
+        ("tpsa", 63.60),
+        ("sa", 1.5800),
+        ("molecular-weight", 180.159),
+        ("rings", 1),
+    ],
 )
 def test_aspirin_has_its_known_values(name: str, value: float) -> None:
     assert oracles.get(name).one(ASPIRIN) == pytest.approx(value, abs=6e-4)
@@ -42,7 +49,12 @@ def test_synthetic_accessibility_agrees_with_the_contributed_script() -> None:
     assert spec is not None and spec.loader is not None
     sascorer = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sascorer)
-    smiles = [row.smiles for row in embedded.molecules()[::40]] + ["C", "CC", "C1CCCCCCCCCCC1", "C12C3C4C1C5C2C3C45"]
+    smiles = [row.smiles for row in embedded.molecules()[::40]] + [
+        "C",
+        "CC",
+        "C1CCCCCCCCCCC1",
+        "C12C3C4C1C5C2C3C45",
+    ]
     ours = oracles.get("sa").predict(smiles)
     theirs = [sascorer.calculateScore(Chem.MolFromSmiles(text)) for text in smiles]
     assert np.abs(ours - theirs).max() < 1e-5

@@ -41,7 +41,9 @@ def test_guessing_one_scale_off_earns_one_over_e() -> None:
     assert verdict.components == {"error": 2.0, "absolute_error": 2.0}
 
 
-@pytest.mark.parametrize(("answer", "score"), [("2", 1.0), ("02", 1.0), ("3", 0.0), ("-2", 0.0), ("２", 0.0), ("2.0", 0.0)])
+@pytest.mark.parametrize(
+    ("answer", "score"), [("2", 1.0), ("02", 1.0), ("3", 0.0), ("-2", 0.0), ("２", 0.0), ("2.0", 0.0)]
+)
 def test_counts_are_exact_ascii_integers(answer: str, score: float) -> None:
     assert judge_count(2, answer).score == score
 

@@ -105,7 +105,9 @@ def test_unknown_names_are_answered_with_the_closest_ones() -> None:
 def test_a_prefix_selects_a_family() -> None:
     assert len(tasks.match("admet")) == 22
     assert tasks.match("admet/herg") == ["admet/herg"]
-    assert all(name.startswith("functional-groups/embedded/") for name in tasks.match("functional-groups/embedded"))
+    assert all(
+        name.startswith("functional-groups/embedded/") for name in tasks.match("functional-groups/embedded")
+    )
 
 
 def test_properties_never_collide_with_control_tokens() -> None:

@@ -40,4 +40,3 @@ def recipe() -> Recipe:
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     return tmp_path / "run"
-

@@ -17,7 +17,10 @@ def test_every_epoch_has_every_row_once_within_the_budget(
     assert np.array_equal(np.bincount(plan.rows, minlength=len(lengths)), np.full(len(lengths), epochs))
     for i in range(len(plan)):
         assert 0 < len(plan[i]) * lengths[plan[i]].max() <= tokens
-    assert plan.cumulative(lengths).tolist() == np.cumsum([0, *(lengths[plan[i]].sum() for i in range(len(plan)))]).tolist()
+    assert (
+        plan.cumulative(lengths).tolist()
+        == np.cumsum([0, *(lengths[plan[i]].sum() for i in range(len(plan)))]).tolist()
+    )
 
 
 def test_a_plan_follows_from_its_seed_and_epochs_differ() -> None:

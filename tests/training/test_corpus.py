@@ -106,7 +106,9 @@ def test_a_task_whose_rows_are_all_too_long_is_an_error(
     recipe: Recipe, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:
     short = recipe.model_copy(update={"batch": recipe.batch.model_copy(update={"max_length": 4})})
-    with pytest.raises(DataError, match=r"toy/length has no training rows \(all 120 rows are longer than 4 tokens\)"):
+    with pytest.raises(
+        DataError, match=r"toy/length has no training rows \(all 120 rows are longer than 4 tokens\)"
+    ):
         build(short, recipe.stages[0], tmp_path, tokenizer, toy.quiet)
 
 

@@ -43,7 +43,9 @@ def test_an_unknown_key_is_refused_with_the_file_and_the_nearest_key(wrong: str,
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_key(given_: str, instead: str, message: str) -> None:
-    text = toy.RECIPE.replace(given_, instead) if given_ != '"toy"' else toy.RECIPE.replace('"toy" = {', '"tyo" = {')
+    text = (
+        toy.RECIPE.replace(given_, instead) if given_ != '"toy"' else toy.RECIPE.replace('"toy" = {', '"tyo" = {')
+    )
     with pytest.raises(UsageError) as caught:
         parse_recipe(text, "mine.toml")
     assert message in str(caught.value)
@@ -58,7 +60,10 @@ def test_an_unknown_recipe_lists_the_shipped_ones_and_the_closest() -> None:
 
 def test_the_longer_prefix_holds_for_its_task() -> None:
     stage = Stage(name="s", mixture={"toy/parity": Portion(views=7), "toy": Portion(views=2)})
-    assert [(task.name, portion.views) for task, portion in stage.portions()] == [("toy/length", 2), ("toy/parity", 7)]
+    assert [(task.name, portion.views) for task, portion in stage.portions()] == [
+        ("toy/length", 2),
+        ("toy/parity", 7),
+    ]
 
 
 def section(**parts: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
@@ -97,7 +102,9 @@ def test_a_recipe_written_as_toml_reads_back_the_same(recipe: Recipe) -> None:
 
 
 def test_differences_name_the_keys_and_both_values(recipe: Recipe) -> None:
-    other = parse_recipe(toy.RECIPE.replace("seed = 5", "seed = 6").replace("views = 2", "views = 3"), "other.toml")
+    other = parse_recipe(
+        toy.RECIPE.replace("seed = 5", "seed = 6").replace("views = 2", "views = 3"), "other.toml"
+    )
     assert recipe.differences(other) == ["seed: 5 is not 6", "stage.0.mixture.toy.views: 2 is not 3"]
 
 

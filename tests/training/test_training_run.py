@@ -19,7 +19,17 @@ from safetensors.torch import load_file
 
 from mmai_gym.contracts import GymError, UsageError
 from mmai_gym.lfm import checkpoint, presets
-from mmai_gym.training import Corpus, Recipe, build_corpora, parse_recipe, read_log, recipe_tokenizer, resume, train
+from mmai_gym.training import (
+    Corpus,
+    Recipe,
+    build_corpora,
+    parse_recipe,
+    plan_stage,
+    read_log,
+    recipe_tokenizer,
+    resume,
+    train,
+)
 from mmai_gym.training.sft import IGNORED, Collator, validation_loss
 
 TOY = Path(toy.__file__)
@@ -34,7 +44,9 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def losses(folder: Path) -> list[tuple[int, float]]:
-    return [(line["step"], line.get("loss", line.get("validation_loss"))) for line in read_log(folder / "log.jsonl")]
+    return [
+        (line["step"], line.get("loss", line.get("validation_loss"))) for line in read_log(folder / "log.jsonl")
+    ]
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -90,23 +102,17 @@ def test_the_first_logged_loss_is_that_of_the_untrained_model(recipe: Recipe, ru
     tokenizer = recipe_tokenizer(recipe)
     model = presets.new_model("toy", tokenizer, recipe.seed)
     corpus = Corpus.open(run_folder / "corpus" / "first" / "train")
-    plan = resume_plan(recipe, corpus)
+    plan = plan_stage(corpus.lengths, recipe.batch.tokens, 1, recipe.seed, "first")
     total, count = 0.0, 0
     for row in plan[0]:
         tokens, mask = corpus.row(row)
         ids = torch.tensor(tokens.astype(int))[None]
-        logp = model(ids).logits[0, :-1].log_softmax(-1)
+        logp = model(ids).logits[0, :-1].detach().log_softmax(-1)
         for position in np.flatnonzero(mask):
             total -= float(logp[position - 1, int(tokens[position])])
             count += 1
     assert logged["learning_rate"] == 0
     assert logged["loss"] == pytest.approx(total / count, rel=1e-4)
-
-
-def resume_plan(recipe: Recipe, corpus: Corpus) -> object:
-    from mmai_gym.training import plan_stage
-
-    return plan_stage(corpus.lengths, recipe.batch.tokens, 1, recipe.seed, "first")
 
 
 def test_padding_does_not_change_what_a_row_is_worth(finished: Path) -> None:

@@ -173,6 +173,8 @@ def _cell(row: Row | None, contest: Contest, model: str) -> str:
     if row is None:
         return "-"
     e = row.estimate
+    if math.isnan(e.value):
+        return "-"
     mark = _MARK if row.model == model and contest.separated else ""
     return f"{number(e.value)}{mark} ({number(e.low)}..{number(e.high)})"
 

@@ -81,10 +81,9 @@ def training_curve(
     train: Sequence[tuple[float, float]],
     valid: Sequence[tuple[float, float]],
     stages: Sequence[tuple[float, str]],
-    x_label: str,
     prefix: str,
 ) -> Markup:
-    """Loss and validation loss, each a list of (x, loss); `stages` are the x at which a training stage begins."""
+    """Loss and validation loss, each a list of (tokens, nats); `stages` are the tokens at which each begins."""
 
     def draw(axes: Any) -> None:
         if train:
@@ -102,7 +101,7 @@ def training_curve(
                 name, (at, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -3), textcoords="offset points",
                 va="top", ha="left", fontsize=8, color=MUTED,
             )  # fmt: skip
-        axes.set_xlabel(x_label)
+        axes.set_xlabel("tokens seen")
         axes.set_ylabel("loss (nats per supervised token)")
         axes.set_ylim(*_loss_limits([*train, *valid]))
         axes.xaxis.set_major_formatter(_thousands)

@@ -1,26 +1,27 @@
 """What a report is made of: tables and results out of run records, and the training log of the run folder.
 
-Everything is read here once; the rooms' other files only turn it into markup. A training log may have been cut by
-a kill or hold a NaN loss: such lines are counted and named on the page, they do not stop the report.
+Everything is read here once; the room's other files only turn it into markup. The records are what a report is about,
+so a damaged one stops it; a damaged training log costs only the curve, and the page says so.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mmai_gym import bench, tasks
-from mmai_gym.contracts import Estimate, Result, Task
+from mmai_gym.contracts import CheckpointError, DataError, Estimate, Result, Task
+from mmai_gym.lfm.checkpoint import read_card
+from mmai_gym.models.loading import CHECKPOINT
 from mmai_gym.records import RunRecord, file_sha256
+from mmai_gym.training import read_log
 
 LOG = "log.jsonl"
-_WEIGHTS = Path("checkpoint") / "model.safetensors"
-_MAX_WEIGHTS_HEADER = 100_000_000  # the limit of the safetensors format itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,67 +69,93 @@ def read_chapter(record: Path, key: str) -> Chapter:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingLog:
-    """The readable lines of a training log, and how many were not."""
+class TrainingCurve:
+    """A training log as curves over the tokens seen in the whole run."""
 
-    lines: Sequence[Mapping[str, Any]]
-    unreadable: int
+    loss: Sequence[tuple[float, float]]
+    """(tokens, nats per supervised token)"""
+    validation: Sequence[tuple[float, float]]
+    stages: Sequence[tuple[float, str]]
+    """Where each stage begins; empty for a single stage."""
+    speeds: Sequence[float]
+    """Tokens per second."""
+    wall_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a run folder tells about the training; `card` is the checkpoint's own, {} where it has none."""
+
+    curve: TrainingCurve | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
+    complaints: tuple[str, ...] = ()
 
     @property
-    def axis(self) -> str:
-        """What progress is measured in: tokens where they are logged, steps elsewhere."""
-        return "tokens" if any("tokens" in line for line in self.lines) else "step"
+    def parameters(self) -> int | None:
+        """Of the network, tied weights counted once."""
+        found = self.card.get("parameters")
+        return found if isinstance(found, int) else None
 
-    def curve(self, name: str) -> list[tuple[float, float]]:
-        """(progress, value) of every line that has both as finite numbers."""
-        pairs = ((_number(line.get(self.axis)), _number(line.get(name))) for line in self.lines)
-        return [(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]
-
-    def stages(self) -> list[tuple[float, str]]:
-        """Where each stage begins; empty for a single stage."""
-        found: list[tuple[float, str]] = []
-        for line in self.lines:
-            at, name = _number(line.get(self.axis)), line.get("stage")
-            if name is not None and math.isfinite(at) and (not found or found[-1][1] != str(name)):
-                found.append((at, str(name)))
-        return found if len(found) > 1 else []
+    @property
+    def recipe(self) -> str:
+        """The recipe's name, '' where it is unknown."""
+        recipe = self.card.get("recipe")
+        return str(recipe.get("name", "")) if isinstance(recipe, dict) else ""
 
 
-def read_log(run_folder: Path) -> TrainingLog | None:
-    """The training log of a run folder, None where it has none (a baseline, or somebody else's checkpoint)."""
-    path = run_folder / LOG
-    if not path.is_file():
-        return None
-    lines: list[Mapping[str, Any]] = []
-    unreadable = 0
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        for text in stream:
-            try:
-                line = json.loads(text)
-            except ValueError:
-                line = None
-            if isinstance(line, dict):
-                lines.append(line)
-            else:
-                unreadable += 1
-    return TrainingLog(lines, unreadable)
-
-
-def parameter_count(run_folder: Path) -> int | None:
-    """Parameters of the run's checkpoint, from the header of its weights file; None where that cannot be read.
-
-    A safetensors file begins with a little-endian 64-bit length and a JSON object of tensor names and shapes, so
-    the count needs neither torch nor the weights. Tied embeddings are stored, and counted, once.
-    """
+def read_training(run_folder: Path | None) -> Training:
+    """The curve and the card of a run folder; what cannot be read is left out and complained of."""
+    if run_folder is None:
+        return Training()
+    complaints: list[str] = []
+    curve: TrainingCurve | None = None
+    card: Mapping[str, Any] = {}
     try:
-        with (run_folder / _WEIGHTS).open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            if length > _MAX_WEIGHTS_HEADER:
-                return None
-            header = json.loads(stream.read(length))
-            return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError):
+        curve = read_curve(run_folder)
+    except DataError as error:
+        complaints.append(str(error))
+    try:
+        card = read_card(run_folder / CHECKPOINT)
+    except CheckpointError as error:
+        complaints.append(str(error))
+    return Training(curve, card, tuple(complaints))
+
+
+def read_curve(run_folder: Path) -> TrainingCurve | None:
+    """The training curve of a run folder, None where it has no log (a baseline, or somebody else's checkpoint).
+
+    Raises:
+        DataError: a line of the log is damaged.
+    """
+    lines = read_log(run_folder / LOG)
+    if not lines:
         return None
+    tokens = _tokens_by_step(lines)
+    stages: list[tuple[float, str]] = []
+    for before, line in zip([None, *lines], lines, strict=False):
+        stage = str(line.get("stage", ""))
+        if before is None or stage != str(before.get("stage", "")):
+            stages.append((tokens(before["step"]) if before else 0.0, stage))
+
+    def curve(name: str) -> list[tuple[float, float]]:
+        pairs = ((tokens(line["step"]), _number(line.get(name))) for line in lines)
+        return [(x, y) for x, y in pairs if math.isfinite(y)]
+
+    return TrainingCurve(
+        loss=curve("loss"),
+        validation=curve("validation_loss"),
+        stages=stages if len(stages) > 1 else [],
+        speeds=[speed for _, speed in curve("tokens_per_second")],
+        wall_seconds=max((seconds for _, seconds in curve("wall_seconds")), default=None),
+    )
+
+
+def _tokens_by_step(lines: Sequence[Mapping[str, Any]]) -> Callable[[float], float]:
+    """Tokens seen at a step of the run. Validation lines log none, so they are read off the training lines."""
+    known = [(line["step"], _number(line.get("tokens"))) for line in lines]
+    known = [(0, 0.0), *((step, seen) for step, seen in known if math.isfinite(seen))]
+    steps, seen = zip(*known, strict=True)
+    return lambda step: float(np.interp(step, steps, seen))
 
 
 def _number(value: Any) -> float:

@@ -18,7 +18,7 @@ from mmai_gym.contracts import UsageError
 from mmai_gym.report.answers import answers_section
 from mmai_gym.report.drawings import Pencil
 from mmai_gym.report.markup import Markup, element, join, text
-from mmai_gym.report.material import Chapter, TrainingLog, parameter_count, read_chapter, read_log
+from mmai_gym.report.material import Chapter, Training, read_chapter, read_training
 from mmai_gym.report.plots import answer_plots, training_section
 from mmai_gym.report.provenance import glossary_section, provenance_section
 from mmai_gym.report.tables import results_tables, validity_text, verdict_list
@@ -41,17 +41,15 @@ def write_report(
     if not paths:
         raise UsageError("a report needs at least one run record; run `mmai-gym bench MODEL` first")
     chapters = [read_chapter(path, f"r{i + 1}") for i, path in enumerate(paths)]
-    folder = None if run_folder is None else Path(run_folder)
-    log = None if folder is None else read_log(folder)
-    html = render(chapters, log, None if folder is None else parameter_count(folder))
-    return _replace(Path(out), html)
+    training = read_training(None if run_folder is None else Path(run_folder))
+    return _replace(Path(out), render(chapters, training))
 
 
-def render(chapters: Sequence[Chapter], log: TrainingLog | None, parameters: int | None) -> str:
+def render(chapters: Sequence[Chapter], training: Training) -> str:
     """The page as text; deterministic in its arguments."""
     pencil = Pencil()
-    bodies = [_chapter(chapter, pencil, several=len(chapters) > 1) for chapter in chapters]
-    training = [element("h2", "Training", id="training"), training_section(log)] if log else []
+    bodies = [_chapter(chapter, training, pencil, several=len(chapters) > 1) for chapter in chapters]
+    curve = training_section(training)
     notes = [element("p", f"Molecules are shown as text only: {note}", class_="note") for note in pencil.notes]
     models = list(dict.fromkeys(chapter.table.model for chapter in chapters))
     suites = list(dict.fromkeys(chapter.table.suite for chapter in chapters))
@@ -59,7 +57,8 @@ def render(chapters: Sequence[Chapter], log: TrainingLog | None, parameters: int
     body = [
         *notes,
         *bodies,
-        *training,
+        element("h2", "Training", id="training") if curve else None,
+        curve,
         element("h2", "What the metrics mean", id="metrics"),
         glossary_section(list(chapters)),
     ]
@@ -67,7 +66,7 @@ def render(chapters: Sequence[Chapter], log: TrainingLog | None, parameters: int
         title=text(f"{title}: MMAI Gym report"),
         heading=text(title),
         style=_shipped("page.css"),
-        facts=join([_facts(chapters, parameters), _navigation(chapters, log)]),
+        facts=join([_facts(chapters, training), _navigation(chapters, trained=bool(curve))]),
         body=join(body, between="\n"),
         footer=text(f"Written by mmai-gym {__version__} from the run record; no model was run for this page."),
     )
@@ -76,7 +75,7 @@ def render(chapters: Sequence[Chapter], log: TrainingLog | None, parameters: int
 # --------------------------------------------------------------------------------------------------- parts
 
 
-def _chapter(chapter: Chapter, pencil: Pencil, *, several: bool) -> Markup:
+def _chapter(chapter: Chapter, training: Training, pencil: Pencil, *, several: bool) -> Markup:
     """One record: what it says in words, in numbers, in plots and in drawings, and where it comes from."""
     name = f" ({chapter.table.suite}: {chapter.table.model})" if several else ""
     key = chapter.key
@@ -96,13 +95,13 @@ def _chapter(chapter: Chapter, pencil: Pencil, *, several: bool) -> Markup:
             element("h2", f"Right and wrong answers{name}", id=f"{key}-answers"),
             answers_section(chapter, pencil),
             element("h2", f"Provenance{name}", id=f"{key}-provenance"),
-            provenance_section(chapter),
+            provenance_section(chapter, training),
         ],
         between="\n",
     )
 
 
-def _facts(chapters: Sequence[Chapter], parameters: int | None) -> Markup:
+def _facts(chapters: Sequence[Chapter], training: Training) -> Markup:
     first = chapters[0].table
     config = first.header.config
     facts: list[tuple[str, Markup | str]] = [
@@ -112,8 +111,10 @@ def _facts(chapters: Sequence[Chapter], parameters: int | None) -> Markup:
         ("Examples per task", f"at most {config['limit']:,}" if config.get("limit") else "all"),
         ("Split", str(config.get("split", "test"))),
     ]
-    if parameters is not None:
-        facts.append(("Parameters", _magnitude(parameters)))
+    if training.parameters is not None:
+        facts.append(("Parameters", _magnitude(training.parameters)))
+    if training.curve and training.curve.wall_seconds:
+        facts.append(("Training time", _duration(training.curve.wall_seconds)))
     if spent := sum(chapter.seconds.get(chapter.table.model, 0.0) for chapter in chapters):
         facts.append(("Time to answer", _duration(spent)))
     if first.model in first.validity:
@@ -122,7 +123,7 @@ def _facts(chapters: Sequence[Chapter], parameters: int | None) -> Markup:
     return element("dl", *pairs, class_="facts")
 
 
-def _navigation(chapters: Sequence[Chapter], log: TrainingLog | None) -> Markup:
+def _navigation(chapters: Sequence[Chapter], *, trained: bool) -> Markup:
     links: list[tuple[str, str]] = []
     for chapter in chapters:
         mark = f" {chapter.key[1:]}" if len(chapters) > 1 else ""
@@ -133,7 +134,7 @@ def _navigation(chapters: Sequence[Chapter], log: TrainingLog | None) -> Markup:
             ("Provenance", "provenance"),
         ):
             links.append((name + mark, f"#{chapter.key}-{at}"))
-    links += [("Training", "#training")] if log else []
+    links += [("Training", "#training")] if trained else []
     links.append(("Metrics", "#metrics"))
     return element("nav", *[element("a", name, href=at) for name, at in links])
 

@@ -14,37 +14,36 @@ from mmai_gym.contracts import Choice, MissingExtra, Number, Result, Task, answe
 from mmai_gym.report import figures
 from mmai_gym.report.intervals import decimals, estimate_text, number
 from mmai_gym.report.markup import Markup, element, join
-from mmai_gym.report.material import Chapter, TrainingLog
+from mmai_gym.report.material import Chapter, Training, TrainingCurve
 
 _FEWEST = 10
 """Points below which a scatter or a calibration curve says nothing."""
 
 
-def training_section(log: TrainingLog) -> Markup:
-    """Loss against tokens, and how fast it went."""
-    train, valid = log.curve("loss"), log.curve("valid_loss")
-    if not train and not valid:
-        return element("p", "The training log holds no loss yet.", class_="muted")
-    unit = "tokens seen" if log.axis == "tokens" else "optimizer steps"
+def training_section(training: Training) -> Markup:
+    """Loss against tokens, and how fast it went; '' where the run folder holds no training."""
+    complaints = [element("p", complaint, class_="note") for complaint in training.complaints]
+    curve = training.curve
+    if curve is None or not (curve.loss or curve.validation):
+        return join(complaints)
     try:
-        curve = figures.training_curve(train, valid, log.stages(), unit, "training")
+        drawn = figures.training_curve(curve.loss, curve.validation, curve.stages, "training")
     except MissingExtra as error:
-        return element("p", f"The training curve is not drawn: {error}", class_="note")
-    return element("figure", curve, element("figcaption", _training_caption(log)), class_="plot")
+        return join([*complaints, element("p", f"The training curve is not drawn: {error}", class_="note")])
+    figure = element("figure", drawn, element("figcaption", _training_caption(curve)), class_="plot")
+    return join([*complaints, figure])
 
 
-def _training_caption(log: TrainingLog) -> str:
-    train, valid = log.curve("loss"), log.curve("valid_loss")
+def _training_caption(curve: TrainingCurve) -> str:
     said = []
-    if train:
-        said.append(f"Last training loss {train[-1][1]:.3f} after {train[-1][0]:,.0f} {log.axis}.")
-    if valid:
-        best = min(valid, key=lambda point: point[1])
-        said.append(f"Lowest validation loss {best[1]:.3f}, last {valid[-1][1]:.3f}.")
-    if speeds := [y for _, y in log.curve("tokens_per_s")]:
-        said.append(f"Median speed {statistics.median(speeds):,.0f} tokens/s.")
-    if log.unreadable:
-        said.append(f"{log.unreadable} lines of the log could not be read and are left out.")
+    if curve.loss:
+        seen, loss = curve.loss[-1]
+        said.append(f"Last training loss {loss:.3f} after {seen:,.0f} tokens.")
+    if curve.validation:
+        lowest = min(loss for _, loss in curve.validation)
+        said.append(f"Lowest validation loss {lowest:.3f}, last {curve.validation[-1][1]:.3f}.")
+    if curve.speeds:
+        said.append(f"Median speed {statistics.median(curve.speeds):,.0f} tokens/s.")
     return " ".join(said)
 
 

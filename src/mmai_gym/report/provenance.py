@@ -9,7 +9,7 @@ from typing import Any
 
 from mmai_gym.report.glossary import metric_meaning, metric_name
 from mmai_gym.report.markup import Markup, element, join
-from mmai_gym.report.material import Chapter
+from mmai_gym.report.material import Chapter, Training
 
 
 def glossary_section(chapters: list[Chapter]) -> Markup:
@@ -22,7 +22,7 @@ def glossary_section(chapters: list[Chapter]) -> Markup:
     return element("dl", *entries, class_="glossary small")
 
 
-def provenance_section(chapter: Chapter) -> Markup:
+def provenance_section(chapter: Chapter, training: Training) -> Markup:
     """The record's header in full, its checksum, and how to reproduce."""
     header = chapter.table.header
     tables = [
@@ -32,11 +32,11 @@ def provenance_section(chapter: Chapter) -> Markup:
         ("Tasks and their versions", header.tasks),
         ("Checksums (sha256)", header.checksums),
     ]
-    config = json.dumps(header.as_json()["config"], indent=2, ensure_ascii=False)
+    documents = [("Configuration of the benchmark", header.as_json()["config"]), ("Model card", training.card)]
     return join(
         [
             element("p", "To run it again, and to write this report from the record:"),
-            element("pre", commands(chapter)),
+            element("pre", commands(chapter, training)),
             element(
                 "p",
                 join(
@@ -45,20 +45,23 @@ def provenance_section(chapter: Chapter) -> Markup:
                 class_="small",
             ),
             *[_details(title, values) for title, values in tables if values],
-            element("details", element("summary", "Configuration"), element("pre", config)),
+            *[_document(title, values) for title, values in documents if values],
         ]
     )
 
 
-def commands(chapter: Chapter) -> str:
-    """The command lines that repeat the benchmark and the report."""
+def commands(chapter: Chapter, training: Training) -> str:
+    """The command lines that repeat the training (where its recipe is known), the benchmark and the report."""
     header = chapter.table.header
     bench = ["mmai-gym", "bench", chapter.table.model, "--suite", chapter.table.suite]
     if header.config.get("limit"):
         bench += ["--limit", str(header.config["limit"])]
     if "bench" in header.seeds:
         bench += ["--seed", str(header.seeds["bench"])]
-    return f"{shlex.join(bench)}\n{shlex.join(['mmai-gym', 'report', chapter.file])}"
+    lines = [bench, ["mmai-gym", "report", chapter.table.model]]
+    if training.recipe:
+        lines.insert(0, ["mmai-gym", "train", training.recipe, "--out", f"runs/{chapter.table.model}"])
+    return "\n".join(map(shlex.join, lines))
 
 
 def _details(title: str, values: Mapping[str, Any]) -> Markup:
@@ -68,3 +71,8 @@ def _details(title: str, values: Mapping[str, Any]) -> Markup:
     ]
     table = element("div", element("table", *lines, class_="plain small"), class_="scroll")
     return element("details", element("summary", f"{title} ({len(values)})"), table)
+
+
+def _document(title: str, values: Mapping[str, Any]) -> Markup:
+    written = json.dumps(values, indent=2, ensure_ascii=False)
+    return element("details", element("summary", title), element("pre", written))

@@ -137,7 +137,8 @@ def judge_number(gold: float, scale: float, answer: str, tolerance: float) -> Ve
         value = float(answer)
     except ValueError:
         return Verdict(0.0, Reason.UNPARSABLE, answer, detail="not a number")
-    if not math.isfinite(value) or "_" in answer:
+    # float() also reads full-width digits and underscores; an answer is graded as a program downstream would read it.
+    if not math.isfinite(value) or "_" in answer or not answer.isascii():
         return Verdict(0.0, Reason.UNPARSABLE, answer, detail="not a finite decimal number")
     error = value - gold
     close = abs(error) <= tolerance

@@ -15,8 +15,10 @@ from dataclasses import replace
 
 from mmai_gym.contracts import (
     SPLITS,
+    DataError,
     Estimate,
     Example,
+    InvalidMolecule,
     Molecule,
     Question,
     Reason,
@@ -73,7 +75,10 @@ class Retrosynthesis(BaseTask):
 
     def judge(self, example: Example, answer: str) -> Verdict:
         given = canonical_set(answer)
-        gold = canonical_set(str(example.gold))
+        try:
+            gold = canonical_set(str(example.gold))
+        except InvalidMolecule as error:  # not the answer's fault: no verdict, and never a zero
+            raise DataError(f"the gold answer of {example.id} cannot be read: {error}") from error
         largest = float(_largest(given) == _largest(gold))
         components = {"max_fragment": largest}
         if given == gold:

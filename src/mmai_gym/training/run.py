@@ -55,13 +55,15 @@ def train(recipe: Recipe, folder: str | Path, progress: Progress) -> Path:
             progress(1, 1, f"{result} is trained already; delete {folder} to train it again")
             return result
         from mmai_gym.lfm import checkpoint, presets
+        from mmai_gym.training.sft import quiet
 
-        tokenizer = recipe_tokenizer(recipe)
-        model = presets.new_model(recipe.preset, tokenizer, recipe.seed)
-        jobs = _jobs(recipe, folder, tokenizer, progress)
-        meter = _train_stages(model, jobs, TrainingLog(folder / LOG), progress)
-        card = _card(recipe, folder, model, tokenizer, jobs, meter)
-        return checkpoint.save(result, model.to("cpu"), tokenizer, card)
+        with quiet():
+            tokenizer = recipe_tokenizer(recipe)
+            model = presets.new_model(recipe.preset, tokenizer, recipe.seed)
+            jobs = _jobs(recipe, folder, tokenizer, progress)
+            meter = _train_stages(model, jobs, TrainingLog(folder / LOG), progress)
+            card = _card(recipe, folder, model, tokenizer, jobs, meter)
+            return checkpoint.save(result, model.to("cpu"), tokenizer, card)
 
 
 def build_corpora(recipe: Recipe, folder: str | Path, progress: Progress) -> list[Path]:

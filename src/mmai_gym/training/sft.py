@@ -38,6 +38,7 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.utils import logging
 
 from mmai_gym.contracts import GymError, Progress
 from mmai_gym.training import resume
@@ -78,7 +79,8 @@ class Collator:
         ids, labels = np.full(shape, self._pad, np.int64), np.full(shape, IGNORED, np.int64)
         for i, (tokens, mask) in enumerate(rows):
             ids[i, : len(tokens)] = tokens
-            labels[i, : len(tokens)] = np.where(mask, tokens, IGNORED)
+            supervised = np.flatnonzero(mask)
+            labels[i, supervised] = tokens[supervised]
         return {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
 
 
@@ -355,6 +357,20 @@ def validation_loss(
     model.train(training)
     by_task = {name: float(loss[i] / count[i]) for i, name in enumerate(names) if count[i]}
     return by_task, float(np.mean(list(by_task.values())))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers from writing bars and warnings to the terminal; progress has its own callback."""
+    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 @contextmanager
