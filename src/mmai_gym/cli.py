@@ -8,6 +8,7 @@ quick and free of torch.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -76,6 +77,8 @@ def print_json(value: Any) -> None:
 
 def main() -> None:
     """The entry point: runs a command and turns every error of ours into one message and an exit code."""
+    # Threads that spin while they wait slow training several times over when another process wants the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # A terminated run leaves by the same door as Ctrl-C: what was done is saved, workers are stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -85,8 +88,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except typer.Exit as leaving:
         sys.exit(leaving.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        stderr.print("interrupted; what was done is kept, the same command goes on from there", markup=False)
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        kept = str(stop) or "what was done is kept, the same command goes on from there"
+        stderr.print(f"interrupted: {kept}", markup=False)
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)
@@ -383,6 +387,8 @@ def score(record: Annotated[Path, typer.Argument(help="A run record.")], as_json
 def _print_table(record: Path, as_json: bool) -> None:
     from mmai_gym import bench as room
 
+    if not record.is_file():
+        raise UsageError(f"no record {record}; `mmai-gym bench MODEL` writes one and says where")
     table = room.table(record)
     if as_json:
         print_json(room.to_json(table))

@@ -33,3 +33,4 @@ def test_the_embedded_suite_runs_and_every_family_has_a_headline_for_its_trivial
     assert all(row is not None and row.estimate.value == 0.0 for row in copied)
     assert found.validity["baseline:copy"].value == 1.0
     assert "families beaten" in render_text(found)
+    assert any(name.startswith("embedded/") for name in found.header.checksums)

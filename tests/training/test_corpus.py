@@ -12,7 +12,8 @@ from mmai_gym import tasks
 from mmai_gym.contracts import DataError, Example
 from mmai_gym.tasks.rendering import compact_row
 from mmai_gym.training import Corpus, Recipe, build, parse_recipe, recipe_tokenizer
-from mmai_gym.training.corpus import DTYPES, choose
+from mmai_gym.training.building import choose
+from mmai_gym.training.corpus import DTYPES
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_rows_do_not_depend_on_how_many_are_written_at_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mmai_gym.training.corpus._CHUNK", 7)
+    monkeypatch.setattr("mmai_gym.training.building._CHUNK", 7)
     again, _ = build(recipe, recipe.stages[0], tmp_path / "again", tokenizer, toy.quiet)
     assert again.manifest == corpora[0].manifest
 
@@ -116,7 +117,7 @@ def test_a_row_without_anything_supervised_names_its_task_and_example(
     recipe: Recipe, tokenizer: PreTrainedTokenizerFast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     example = tasks.get("toy/length").examples("train")[choose(tasks.get("toy/length"), "train", 120, 60, 5)[0]]
-    monkeypatch.setattr("mmai_gym.training.corpus.compact_row", lambda question, answer: ("<|bos|>", ""))
+    monkeypatch.setattr("mmai_gym.training.building.compact_row", lambda question, answer: ("<|bos|>", ""))
     with pytest.raises(DataError, match=rf"toy/length.*{example.id} has no supervised token"):
         build(recipe, recipe.stages[0], tmp_path, tokenizer, toy.quiet)
 

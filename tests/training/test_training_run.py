@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import toy_tasks as toy
 import torch
+import toy_tasks as toy
 from safetensors.torch import load_file
 
 from mmai_gym.contracts import GymError, UsageError
@@ -30,7 +30,7 @@ from mmai_gym.training import (
     resume,
     train,
 )
-from mmai_gym.training.sft import IGNORED, Collator, validation_loss
+from mmai_gym.training.feed import IGNORED, Collator, validation_loss
 
 TOY = Path(toy.__file__)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mmai_gym import tasks
+from mmai_gym import sources, tasks
 from mmai_gym.bench.suite import Family, Suite
 from mmai_gym.contracts import (
     DataError,
@@ -31,7 +31,7 @@ from mmai_gym.contracts import (
     Verdict,
     answer_form,
 )
-from mmai_gym.models import Baseline, baseline
+from mmai_gym.models import Baseline, TrainingSets, baseline
 from mmai_gym.records import RunHeader, RunRecord
 from mmai_gym.tasks.rendering import template_hash
 
@@ -71,7 +71,8 @@ def run(
         MissingExtra: a baseline needs a library that is not installed.
     """
     # Missing libraries and data shall show before the first hour of inference, not after it.
-    models: list[Model] = [model, *(baseline(name) for name in suite.baselines if name != model.name)]
+    training = TrainingSets()
+    models: list[Model] = [model, *(baseline(name, training) for name in suite.baselines if name != model.name)]
     work = [
         Work(family, tasks.get(name), subset(tasks.get(name).examples(split), limit))
         for family in suite.families
@@ -184,7 +185,15 @@ def _header(
             "limit": limit,
         },
         tasks={job.task.name: job.task.version for job in work},
-        checksums=dict(getattr(model, "checksums", {})),
+        checksums=_checksums(model, work),
         prompts={"template": template_hash()},
         seeds={"bench": seed},
     )
+
+
+def _checksums(model: Model, work: Sequence[Work]) -> dict[str, str]:
+    """SHA-256 of the weights and of every data file behind the tasks."""
+    known = {"embedded", *sources.list_datasets()}
+    names = sorted({name for job in work for name in job.task.sources if name in known})
+    data = {f"{name}/{file}": sha for name in names for file, sha in sources.checksums(name).items()}
+    return {**getattr(model, "checksums", {}), **data}

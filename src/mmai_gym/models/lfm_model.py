@@ -84,11 +84,12 @@ class LFMModel:
 
     def __init__(self, folder: Path, name: str = "") -> None:
         require("torch", "transformers", extra="train")
-        from mmai_gym.lfm import checkpoint, decode
+        from mmai_gym.lfm import checkpoint, decode, quiet
 
         self.name = name or folder.name
         self.folder = folder
-        model, self._tokenizer = checkpoint.load(folder)
+        with quiet.quiet():
+            model, self._tokenizer = checkpoint.load(folder)
         self._positions: int = model.config.max_position_embeddings
         self._decoder: Any = decode.Decoder(model, self._tokenizer)
 

@@ -18,7 +18,6 @@ from mmai_gym.bench import FamilySummary
 from mmai_gym.contracts import (
     AnswerForm,
     Choice,
-    Count,
     Indices,
     Molecule,
     Number,
@@ -212,17 +211,26 @@ def _comparison(form: AnswerForm, known: str, case: Case) -> Markup:
     verdict, rows = case.verdict, []
     if not isinstance(form, Structure):
         unit = f" {form.unit}" if isinstance(form, Number) and form.unit else ""
-        kind = "Measured" if isinstance(form, Number) else "Right answer"
+        kind = "True value" if isinstance(form, Number) else "Right answer"
         given = "none" if verdict.answer is None else clip(verdict.answer, 200)
         rows += [(kind, clip(known, 200) + unit), ("Model", given + (unit if verdict.answer is not None else ""))]
     if isinstance(form, Choice) and (belief := case.result.prediction.probabilities):
         rows.append(("Probabilities", ", ".join(f"{option} {p:.2f}" for option, p in belief.items())))
-    if isinstance(form, Count | Number) or verdict.components:
-        rows += [(name.replace("_", " "), _component(value)) for name, value in verdict.components.items()]
+    if told := _told(verdict):
+        rows.append(
+            ("Numbers", ", ".join(f"{name.replace('_', ' ')} {_component(x)}" for name, x in told.items()))
+        )
     if verdict.detail:
         rows.append(("Verifier", clip(verdict.detail, 300)))
     pairs = [join([element("dt", name), element("dd", value)]) for name, value in rows]
     return element("dl", *pairs, class_="compare") if pairs else Markup("")
+
+
+def _told(verdict: Verdict) -> dict[str, float]:
+    """The verifier's numbers; the absolute error only where the signed one does not stand beside it."""
+    return {
+        k: v for k, v in verdict.components.items() if k != "absolute_error" or "error" not in verdict.components
+    }
 
 
 def _component(value: float) -> str:

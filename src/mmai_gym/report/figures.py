@@ -98,40 +98,54 @@ def training_curve(
         for at, name in stages:
             axes.axvline(at, color=MUTED, lw=0.8, ls=":")
             axes.annotate(
-                name, (at, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -3), textcoords="offset points",
-                va="top", ha="left", fontsize=8, color=MUTED,
+                name, (at, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3), textcoords="offset points",
+                va="bottom", ha="left", fontsize=8, color=MUTED,
             )  # fmt: skip
         axes.set_xlabel("tokens seen")
         axes.set_ylabel("loss (nats per supervised token)")
         axes.set_ylim(*_loss_limits([*train, *valid]))
         axes.xaxis.set_major_formatter(_thousands)
-        axes.legend(loc="upper right", bbox_to_anchor=(1.0, 0.94 if stages else 1.0))
+        axes.legend(loc="upper right")
 
     return plot(draw, (7.6, 3.4), prefix, "Training and validation loss during training")
 
 
 def parity(measured: Sequence[float], predicted: Sequence[float], unit: str, prefix: str, label: str) -> Markup:
-    """Predicted against measured values with the identity line, both axes alike; at most `MAX_POINTS` points.
+    """Predicted against true values with the identity line, both axes alike; at most `MAX_POINTS` points.
 
-    The points drawn are evenly spaced in the order given, so that the same record draws the same points.
+    The points drawn are evenly spaced in the order given, so that the same record draws the same points. A prediction
+    outside `parity_frame` is a cross at the border.
     """
     chosen = np.linspace(0, len(measured) - 1, min(MAX_POINTS, len(measured))).astype(int)
     x, y = np.array(measured, dtype=float)[chosen], np.array(predicted, dtype=float)[chosen]
-    low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+    low, high = parity_frame(measured, predicted)
     margin = 0.05 * (high - low) or 0.5
+    inside = (y >= low) & (y <= high)
 
     def draw(axes: Any) -> None:
         limits = (low - margin, high + margin)
         axes.plot(limits, limits, color=MUTED, lw=0.9, ls="--")
-        axes.plot(x, y, ls="", marker="o", ms=4, mfc=ACCENT, mec="none", alpha=0.5)
+        axes.plot(x[inside], y[inside], ls="", marker="o", ms=4, mfc=ACCENT, mec="none", alpha=0.5)
+        axes.plot(x[~inside], y[~inside].clip(low, high), ls="", marker="x", ms=5, mec=SECOND)
         axes.set_xlim(*limits)
         axes.set_ylim(*limits)
         axes.set_aspect("equal")
         axes.locator_params(nbins=5)
-        axes.set_xlabel(f"measured ({unit})" if unit else "gold value")
-        axes.set_ylabel(f"predicted ({unit})" if unit else "predicted value")
+        axes.set_xlabel(f"true value ({unit})" if unit else "true value")
+        axes.set_ylabel(f"predicted value ({unit})" if unit else "predicted value")
 
     return plot(draw, (3.2, 3.1), prefix, label)
+
+
+def parity_frame(measured: Sequence[float], predicted: Sequence[float]) -> tuple[float, float]:
+    """The range a parity plot shows: that of the true values, widened to predictions up to half that range outside.
+
+    One absurd prediction would otherwise press all others into a line.
+    """
+    low, high = min(measured), max(measured)
+    reach = 0.5 * (high - low) or 0.5
+    near = [y for y in predicted if low - reach <= y <= high + reach]
+    return min([low, *near]), max([high, *near])
 
 
 def reliability(confidence: Sequence[float], right: Sequence[bool], prefix: str, label: str) -> Markup:

@@ -30,8 +30,8 @@ _MEANINGS = {
     "max_fragment_top_1": "Share of first answers whose largest molecule is the recorded one.",
     "validity": "Share of all answers that can be read as the structure asked for.",
     "success": "Share of inputs for which at least one answer meets the goal and the similarity floor.",
-    "success_at_0.6": "The same at the stricter similarity of 0.6.",
-    "success_first": "The same when only the first answer counts.",
+    "success_at_0.6": "Share of inputs with a success at the stricter similarity of 0.6.",
+    "success_first": "Share of inputs whose first answer is a success.",
     "similarity": "Tanimoto similarity of input and most similar success, averaged over the inputs that have one.",
     "gain": "Best change of the property in the wanted direction, averaged over the inputs with a success.",
     "distinct": "Share of different answers among those given to one input.",
@@ -47,5 +47,5 @@ def metric_name(metric: str) -> str:
 def metric_meaning(metric: str) -> str | None:
     """One sentence, None for a metric that only its task knows."""
     if top := _TOP.fullmatch(metric):
-        return f"Share of examples with a right answer among the first {top.group(1)}; the whole set must match."
+        return f"Share of examples with a right answer among the first {top.group(1)} given."
     return _MEANINGS.get(metric)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping
+from unicodedata import category
 from xml.etree import ElementTree
 
 from mmai_gym.contracts import DataError
@@ -27,27 +28,30 @@ class Markup(str):
 Child = Markup | str | int | None
 """What `element` takes as a child; None vanishes, so that an optional part needs no special case."""
 
-_VOID = frozenset({"br", "circle", "hr", "line", "meta", "rect"})
+_VOID = frozenset({"circle", "col", "line"})
 
 
 def text(value: object) -> Markup:
-    """`value` as escaped text. Control characters, which HTML cannot show, become U+FFFD."""
+    """`value` as escaped text. What has no glyph becomes U+FFFD: control characters, text-direction overrides that
+    could make an answer read as another one, and lone surrogates, which UTF-8 cannot hold."""
     if isinstance(value, Markup):
         return value
-    visible = "".join(c if c in "\n\t" or (c.isprintable() or c.isspace()) else "�" for c in str(value))
-    # Lone surrogates come out of damaged files; UTF-8 cannot hold them. (They are not printable: replaced above.)
+    visible = "".join(c if c.isprintable() or c in "\n\t" or category(c) == "Zs" else "\ufffd" for c in str(value))
     return Markup(html.escape(visible, quote=True))
 
 
 def element(name: str, /, *children: Child, **attributes: object) -> Markup:
-    """`<name ...>children</name>`; attributes whose value is None vanish, `class_` is class, `_` becomes `-`."""
+    """`<name ...>children</name>`; attributes whose value is None vanish, `class_` is class, `_` becomes `-`.
+
+    An attribute is escaped even if it is Markup: tags have no place in one.
+    """
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{text(value)}"'
+        f' {key.rstrip("_").replace("_", "-")}="{text(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
     if name in _VOID:
-        return Markup(f"<{name}{written}>" if name in ("br", "hr", "meta") else f"<{name}{written}/>")
+        return Markup(f"<{name}{written}/>")
     return Markup(f"<{name}{written}>{join(children)}</{name}>")
 
 

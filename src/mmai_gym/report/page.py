@@ -7,7 +7,8 @@ would run or leave.
 
 from __future__ import annotations
 
-import tempfile
+import contextlib
+import os
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -48,19 +49,22 @@ def write_report(
 def render(chapters: Sequence[Chapter], training: Training) -> str:
     """The page as text; deterministic in its arguments."""
     pencil = Pencil()
-    bodies = [_chapter(chapter, training, pencil, several=len(chapters) > 1) for chapter in chapters]
+    several = len(chapters) > 1
+    results = [_results(chapter, several) for chapter in chapters]
+    answers = [_answers(chapter, pencil, several) for chapter in chapters]
+    provenance = [_provenance(chapter, training, several) for chapter in chapters]
     curve = training_section(training)
     notes = [element("p", f"Molecules are shown as text only: {note}", class_="note") for note in pencil.notes]
-    models = list(dict.fromkeys(chapter.table.model for chapter in chapters))
-    suites = list(dict.fromkeys(chapter.table.suite for chapter in chapters))
-    title = f"{', '.join(models)} on the {' and '.join(suites)} {'suite' if len(suites) == 1 else 'suites'}"
+    title = _title(chapters)
     body = [
         *notes,
-        *bodies,
+        *results,
         element("h2", "Training", id="training") if curve else None,
         curve,
+        *answers,
         element("h2", "What the metrics mean", id="metrics"),
-        glossary_section(list(chapters)),
+        glossary_section(chapters),
+        *provenance,
     ]
     return Template(_shipped("page.html")).substitute(
         title=text(f"{title}: MMAI Gym report"),
@@ -75,30 +79,50 @@ def render(chapters: Sequence[Chapter], training: Training) -> str:
 # --------------------------------------------------------------------------------------------------- parts
 
 
-def _chapter(chapter: Chapter, training: Training, pencil: Pencil, *, several: bool) -> Markup:
-    """One record: what it says in words, in numbers, in plots and in drawings, and where it comes from."""
+def _title(chapters: Sequence[Chapter]) -> str:
+    models = list(dict.fromkeys(chapter.table.model for chapter in chapters))
+    suites = list(dict.fromkeys(chapter.table.suite for chapter in chapters))
+    return f"{', '.join(models)} on the {' and '.join(suites)} {'suite' if len(suites) == 1 else 'suites'}"
+
+
+def _heading(chapter: Chapter, words: str, section: str, several: bool) -> Markup:
+    """A chapter's heading; it names the record where the page is about several."""
     name = f" ({chapter.table.suite}: {chapter.table.model})" if several else ""
-    key = chapter.key
+    return element("h2", words + name, id=f"{chapter.key}-{section}")
+
+
+def _results(chapter: Chapter, several: bool) -> Markup:
     how_to_read = (
         "Bars are 95 % intervals; all models of a task share its axis. The dotted line is the best trivial "
-        "baseline. A number is bold where its interval lies clear of every other model’s."
+        "baseline. A number is bold and green where its interval lies clear of every other model’s."
     )
     return join(
         [
-            element("h2", f"In words{name}", id=f"{key}-words"),
+            _heading(chapter, "In words", "words", several),
             verdict_list(chapter),
-            element("h2", f"Results{name}", id=f"{key}-results"),
+            _heading(chapter, "Results", "results", several),
             element("p", how_to_read, class_="muted small"),
             results_tables(chapter),
-            element("h2", f"Predicted against true{name}", id=f"{key}-plots"),
-            answer_plots(chapter),
-            element("h2", f"Right and wrong answers{name}", id=f"{key}-answers"),
-            answers_section(chapter, pencil),
-            element("h2", f"Provenance{name}", id=f"{key}-provenance"),
-            provenance_section(chapter, training),
         ],
         between="\n",
     )
+
+
+def _answers(chapter: Chapter, pencil: Pencil, several: bool) -> Markup:
+    return join(
+        [
+            _heading(chapter, "Predictions", "plots", several),
+            answer_plots(chapter),
+            _heading(chapter, "Right and wrong answers", "answers", several),
+            answers_section(chapter, pencil),
+        ],
+        between="\n",
+    )
+
+
+def _provenance(chapter: Chapter, training: Training, several: bool) -> Markup:
+    heading = _heading(chapter, "Provenance", "provenance", several)
+    return join([heading, provenance_section(chapter, training)], between="\n")
 
 
 def _facts(chapters: Sequence[Chapter], training: Training) -> Markup:
@@ -124,19 +148,19 @@ def _facts(chapters: Sequence[Chapter], training: Training) -> Markup:
 
 
 def _navigation(chapters: Sequence[Chapter], *, trained: bool) -> Markup:
-    links: list[tuple[str, str]] = []
-    for chapter in chapters:
-        mark = f" {chapter.key[1:]}" if len(chapters) > 1 else ""
-        for name, at in (
-            ("Results", "results"),
-            ("Plots", "plots"),
-            ("Answers", "answers"),
-            ("Provenance", "provenance"),
-        ):
-            links.append((name + mark, f"#{chapter.key}-{at}"))
-    links += [("Training", "#training")] if trained else []
-    links.append(("Metrics", "#metrics"))
-    return element("nav", *[element("a", name, href=at) for name, at in links])
+    def links(name: str, section: str) -> list[tuple[str, str]]:
+        several = len(chapters) > 1
+        return [(f"{name} {i}" if several else name, f"#{c.key}-{section}") for i, c in enumerate(chapters, 1)]
+
+    found = [
+        *links("Results", "results"),
+        *([("Training", "#training")] if trained else []),
+        *links("Predictions", "plots"),
+        *links("Answers", "answers"),
+        ("Metrics", "#metrics"),
+        *links("Provenance", "provenance"),
+    ]
+    return element("nav", *[element("a", name, href=at) for name, at in found])
 
 
 def _magnitude(count: int) -> str:
@@ -160,14 +184,14 @@ def _shipped(name: str) -> str:
 
 
 def _replace(out: Path, html: str) -> Path:
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="\n", dir=out.parent, suffix=".part", delete=False
-        ) as stream:
-            stream.write(html)
-        Path(stream.name).chmod(0o644)
-        Path(stream.name).replace(out)
+        partial.write_text(html, encoding="utf-8", newline="\n")
+        partial.replace(out)
     except OSError as error:
         raise UsageError(f"cannot write the report to {out}: {error.strerror}; choose another path") from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
     return out

@@ -30,7 +30,8 @@ def training_section(training: Training) -> Markup:
         drawn = figures.training_curve(curve.loss, curve.validation, curve.stages, "training")
     except MissingExtra as error:
         return join([*complaints, element("p", f"The training curve is not drawn: {error}", class_="note")])
-    figure = element("figure", drawn, element("figcaption", _training_caption(curve)), class_="plot")
+    caption = element("figcaption", _training_caption(curve))
+    figure = element("figure", element("div", drawn, class_="wide"), caption, class_="plot")
     return join([*complaints, figure])
 
 
@@ -60,7 +61,12 @@ def answer_plots(chapter: Chapter) -> Markup:
     drawn = [plot for plot in found if plot is not None]
     if not drawn:
         return element("p", f"No task asks for a number or a probability from {model}.", class_="muted")
-    return element("div", *drawn, class_="plots")
+    how_to_read = (
+        "Choices: share of right answers against the model’s own confidence, in groups of equal size with 95 % "
+        "intervals; on the dashed line, confidence means what it says. Numbers: predicted against true values; the "
+        "dashed line is a perfect prediction."
+    )
+    return join([element("p", how_to_read, class_="muted small"), element("div", *drawn, class_="plots")])
 
 
 def _task_plot(chapter: Chapter, task: Task, results: Sequence[Result], prefix: str) -> Markup | None:
@@ -99,9 +105,12 @@ def _parity(chapter: Chapter, task: Task, results: Sequence[Result], unit: str, 
     said.append(f"{len(finite):,} molecules")
     if len(finite) > figures.MAX_POINTS:
         said.append(f", {figures.MAX_POINTS} of them drawn")
+    low, high = figures.parity_frame(measured, predicted)
+    if outside := sum(not low <= y <= high for y in predicted):
+        said.append(f"; outside the frame (crosses): {outside:,}")
     if len(finite) < len(pairs):
-        said.append(f"; {len(pairs) - len(finite):,} answers without a number are not in the plot")
-    label = f"Predicted against gold values of {task.name}"
+        said.append(f"; answers without a number, not in the plot: {len(pairs) - len(finite):,}")
+    label = f"Predicted against true values of {task.name}"
     plot = figures.parity(measured, predicted, unit, prefix, label)
     return element("figure", plot, element("figcaption", *said, "."), class_="plot")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmai_gym.report.glossary import metric_meaning, metric_name
@@ -12,7 +12,7 @@ from mmai_gym.report.markup import Markup, element, join
 from mmai_gym.report.material import Chapter, Training
 
 
-def glossary_section(chapters: list[Chapter]) -> Markup:
+def glossary_section(chapters: Sequence[Chapter]) -> Markup:
     """One line for each metric that occurs."""
     metrics = dict.fromkeys(row.metric for chapter in chapters for row in chapter.table.rows)
     entries = []

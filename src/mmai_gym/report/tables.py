@@ -74,10 +74,10 @@ def results_tables(chapter: Chapter) -> Markup:
 
 def _family(chapter: Chapter, position: int, family: FamilySummary) -> Markup:
     rows = [row for row in chapter.table.rows if row.family == family.family]
-    titles = ("Model", "Value and 95 % interval", "", "No verdict")
+    titles = ("Model", "Value and 95 % interval", "")
     table = element(
         "table",
-        element("colgroup", *[element("col", class_=name) for name in ("model", "value", "bar", "undecided")]),
+        element("colgroup", *[element("col", class_=name) for name in ("model", "value", "bar")]),
         element("thead", element("tr", *[element("th", title, scope="col") for title in titles])),
         *[_task(chapter, contest, rows) for contest in family.contests],
         class_="forest",
@@ -105,7 +105,6 @@ def _task(chapter: Chapter, contest: Contest, family_rows: Sequence[Row]) -> Mar
         "tr",
         element("th", name, about, colspan=2, scope="rowgroup"),
         element("th", axis.labels(places), class_="axis") if rows else element("th"),
-        element("th"),
         class_="task",
     )
     return element("tbody", heading, *lines)
@@ -124,13 +123,12 @@ def _line(
     if row.model == best:
         value = element("strong", value, class_="best")
     kinds = {"subject": row.model == chapter.table.model, "trivial": row.model == contest.trivial_name}
-    undecided = f"{row.undecided:,} {_plural('completion', row.undecided)}" if row.undecided else None
+    undecided = f"{row.undecided:,} {_plural('completion', row.undecided)} without a verdict"
     return element(
         "tr",
         element("th", row.model, scope="row"),
-        element("td", value, class_="value"),
+        element("td", value, element("span", undecided, class_="warn") if row.undecided else None, class_="value"),
         element("td", interval_bar(row.estimate, axis, reference), class_="bar"),
-        element("td", undecided, class_="undecided warn" if undecided else "undecided none"),
         class_=" ".join(kind for kind, holds in kinds.items() if holds) or None,
     )
 

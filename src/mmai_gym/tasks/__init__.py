@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import ModuleType
 
 from mmai_gym.contracts import UsageError
 from mmai_gym.tasks.base import BaseTask
-
-_EXTRA: list[Callable[[], BaseTask]] = []
 
 
 def _families() -> tuple[ModuleType, ...]:
@@ -25,21 +23,7 @@ def _families() -> tuple[ModuleType, ...]:
 
 @functools.cache
 def _registry() -> dict[str, BaseTask]:
-    makers = [make for family in _families() for make in family.TASKS] + _EXTRA
-    return {task.name: task for task in (make() for make in makers)}
-
-
-def register(make: Callable[[], BaseTask]) -> None:
-    """Add a task of your own: `make` is its class, or a function without arguments that returns it.
-
-    Raises:
-        UsageError: a task of that name exists.
-    """
-    name = make().name
-    if name in _registry():
-        raise UsageError(f"a task named {name!r} is registered already; choose another name")
-    _EXTRA.append(make)
-    _registry.cache_clear()
+    return {task.name: task for family in _families() for task in (make() for make in family.TASKS)}
 
 
 def names() -> list[str]:
@@ -85,4 +69,4 @@ def _prefixes(name: str) -> Iterator[str]:
     return ("/".join(parts[: i + 1]) for i in range(len(parts)))
 
 
-__all__ = ["BaseTask", "get", "match", "names", "register"]
+__all__ = ["BaseTask", "get", "match", "names"]

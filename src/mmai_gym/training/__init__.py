@@ -4,7 +4,8 @@
 """
 
 from mmai_gym.training.batches import BatchPlan, plan_stage
-from mmai_gym.training.corpus import Corpus, Manifest, build, tokenizer_hash
+from mmai_gym.training.building import build, tokenizer_hash
+from mmai_gym.training.corpus import Corpus, Manifest
 from mmai_gym.training.log import read_log
 from mmai_gym.training.recipe import Recipe, Stage, load_recipe, parse_recipe, shipped_recipes
 from mmai_gym.training.run import build_corpora, recipe_tokenizer, train

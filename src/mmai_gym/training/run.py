@@ -24,7 +24,8 @@ from mmai_gym.extras import require
 from mmai_gym.records import library_versions
 from mmai_gym.tasks.rendering import property_token, template_hash
 from mmai_gym.training.batches import BatchPlan, plan_stage
-from mmai_gym.training.corpus import Corpus, build, tokenizer_hash
+from mmai_gym.training.building import build, tokenizer_hash
+from mmai_gym.training.corpus import Corpus
 from mmai_gym.training.log import LOG, TrainingLog, read_log
 from mmai_gym.training.recipe import Recipe, Stage, parse_recipe
 
@@ -55,7 +56,7 @@ def train(recipe: Recipe, folder: str | Path, progress: Progress) -> Path:
             progress(1, 1, f"{result} is trained already; delete {folder} to train it again")
             return result
         from mmai_gym.lfm import checkpoint, presets
-        from mmai_gym.training.sft import quiet
+        from mmai_gym.lfm.quiet import quiet
 
         with quiet():
             tokenizer = recipe_tokenizer(recipe)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mmai_gym.contracts import UsageError
-from mmai_gym.models.baselines.base import MAX_TRAIN, Baseline
+from mmai_gym.models.baselines.base import MAX_TRAIN, Baseline, TrainingSets
 from mmai_gym.models.baselines.boosting import BoostingBaseline
 from mmai_gym.models.baselines.nearest import NearestNeighbourBaseline
 from mmai_gym.models.baselines.trivial import ConstantBaseline, CopyBaseline
@@ -15,8 +15,10 @@ BASELINES: tuple[str, ...] = tuple(_BASELINES)
 """Names that `baseline` knows."""
 
 
-def baseline(name: str) -> Baseline:
+def baseline(name: str, training: TrainingSets | None = None) -> Baseline:
     """A fresh baseline by name, e.g. `baseline("baseline:nearest")`; the prefix may be left out.
+
+    Baselines that are given the same `training` read each training split once between them.
 
     Raises:
         UsageError: there is no such baseline.
@@ -25,7 +27,7 @@ def baseline(name: str) -> Baseline:
     full = name if name.startswith("baseline:") else f"baseline:{name}"
     if full not in _BASELINES:
         raise UsageError(f"unknown baseline {name!r}; there are: {', '.join(BASELINES)}")
-    return _BASELINES[full]()
+    return _BASELINES[full](training)
 
 
 __all__ = [
@@ -36,5 +38,6 @@ __all__ = [
     "ConstantBaseline",
     "CopyBaseline",
     "NearestNeighbourBaseline",
+    "TrainingSets",
     "baseline",
 ]

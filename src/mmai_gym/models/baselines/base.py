@@ -65,7 +65,9 @@ class Baseline(ABC):
 
     name: str
 
-    def __init__(self) -> None:
+    def __init__(self, training: TrainingSets | None = None) -> None:
+        """`training`: shared with other baselines, where several answer the same tasks."""
+        self._training = TrainingSets() if training is None else training
         self._fitted: dict[str, Fitted] = {}
 
     @abstractmethod
@@ -101,8 +103,26 @@ class Baseline(ABC):
 
     def _learned(self, name: str) -> Fitted:
         if name not in self._fitted:
-            self._fitted[name] = self.fit(training_set(tasks.get(name)))
+            self._fitted[name] = self.fit(self._training.of(name))
         return self._fitted[name]
+
+
+class TrainingSets:
+    """Training sets by task name, made once and kept."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, TrainingSet] = {}
+
+    def of(self, name: str) -> TrainingSet:
+        """The training set of the task called `name`.
+
+        Raises:
+            UsageError: there is no such task.
+            DataError: its training split is missing or empty.
+        """
+        if name not in self._made:
+            self._made[name] = training_set(tasks.get(name))
+        return self._made[name]
 
 
 def training_set(task: Any) -> TrainingSet:

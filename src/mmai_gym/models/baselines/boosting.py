@@ -21,6 +21,7 @@ from mmai_gym.models.baselines.base import (
     Fitted,
     Reply,
     TrainingSet,
+    TrainingSets,
     distribution,
     number_text,
     ranked,
@@ -56,9 +57,9 @@ class BoostingBaseline(Baseline):
 
     name = "baseline:boosting"
 
-    def __init__(self) -> None:
+    def __init__(self, training: TrainingSets | None = None) -> None:
         require("catboost", extra="bench")
-        super().__init__()
+        super().__init__(training)
 
     def supports(self, form: AnswerForm) -> bool:
         return isinstance(form, Choice | Number | Count)

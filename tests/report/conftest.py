@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from report_records import registry
+
+__all__ = ["registry"]
