@@ -35,7 +35,7 @@ from mmai_gym.models import Baseline, TrainingSets, baseline
 from mmai_gym.records import RunHeader, RunRecord
 from mmai_gym.tasks.rendering import template_hash
 
-SEQUENCES_PER_CHUNK = 256
+SEQUENCES_PER_CHUNK = 512
 """Completions asked for between two writes to the record."""
 
 

@@ -11,9 +11,9 @@ answer is an honest single attempt and the share of valid molecules is the one a
 from __future__ import annotations
 
 import hashlib
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,9 @@ from mmai_gym.tasks.rendering import compact_option, compact_prompt, expand
 
 TEMPERATURE = 1.0
 TOP_P = 0.95
-_SEQUENCES = 256
-"""Sequences decoded side by side: examples times beams or samples."""
+_SMALL_NETWORK = 10_000_000
+"""Parameters below which a second thread gains nothing, and waits for a core of its own on a busy machine: there,
+two threads were seen to take twenty times as long as one."""
 _SHORT_ANSWER = 8
 _SLACK = 32
 _ROOM_STEP = 64
@@ -57,7 +58,6 @@ class Item:
     example: Example
     question: Question
     prompt: str
-    tokens: int
     room: int
     """New tokens that the answer may take. It must not depend on the batch, or a resumed run would differ."""
 
@@ -91,6 +91,7 @@ class LFMModel:
         with quiet.quiet():
             model, self._tokenizer = checkpoint.load(folder)
         self._positions: int = model.config.max_position_embeddings
+        self._threads = 1 if model.num_parameters() < _SMALL_NETWORK else None
         self._decoder: Any = decode.Decoder(model, self._tokenizer)
 
     @property
@@ -104,8 +105,10 @@ class LFMModel:
         Examples are grouped by how their answer is read off, whatever task they belong to. The samples of an
         example depend on its id and `seed`, not on what else is in the call.
         """
+        from mmai_gym.lfm.quiet import quiet
+
         predictions: list[Prediction | None] = [None] * len(examples)
-        groups: dict[tuple[Reader, int, int], list[Item]] = {}
+        groups: dict[tuple[Reader, int], list[Item]] = {}
         for i, example in enumerate(examples):
             task = tasks.get(example.task)
             question = task.question(example)
@@ -115,25 +118,24 @@ class LFMModel:
             if room < _SHORT_ANSWER:
                 predictions[i] = Prediction(example.id, (Completion(""),))
                 continue
-            item = Item(i, example, question, prompt, tokens, room)
-            groups.setdefault((*self._reader(item.form, task, n), room), []).append(item)
-        for (read, width, _), items in groups.items():
-            # Prompts of similar length share a batch, or padding would outweigh the text.
-            items.sort(key=lambda item: item.tokens)
-            for batch in _batches(items, width):
-                for item, prediction in zip(batch, read(batch, n, seed), strict=True):
-                    predictions[item.place] = prediction
+            item = Item(i, example, question, prompt, room)
+            groups.setdefault((self._reader(item.form, task, n), room), []).append(item)
+        for (read, _), items in groups.items():
+            with quiet(), _threads(self._threads):
+                answers = read(items, n, seed)
+            for item, prediction in zip(items, answers, strict=True):
+                predictions[item.place] = prediction
         return [prediction for prediction in predictions if prediction is not None]
 
-    def _reader(self, form: AnswerForm, task: Any, n: int) -> tuple[Reader, int]:
-        """How an answer is read off, and how many sequences one example then takes in a batch."""
+    def _reader(self, form: AnswerForm, task: Any, n: int) -> Reader:
+        """How an answer is read off."""
         if isinstance(form, Choice):
-            return self._choices, 1
+            return self._choices
         if isinstance(form, Number):
-            return self._numbers, 1
+            return self._numbers
         if n > 1 and getattr(task, "decode", "beam") == "sample":
-            return self._samples, n
-        return self._beams, n
+            return self._samples
+        return self._beams
 
     def _choices(self, items: list[Item], n: int, seed: int) -> list[Prediction]:
         options = [item.form.options if isinstance(item.form, Choice) else () for item in items]
@@ -187,11 +189,17 @@ class LFMModel:
         ]
 
 
-def _batches(items: list[Item], width: int) -> Iterator[list[Item]]:
-    """Neighbouring items in batches of nearly equal size, none above _SEQUENCES sequences."""
-    count = math.ceil(len(items) / max(1, _SEQUENCES // width))
-    bounds = [len(items) * i // count for i in range(count + 1)]
-    return (items[start:end] for start, end in itertools.pairwise(bounds))
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Let torch use `count` threads for a while; None leaves it as it is."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if count is None else count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _prompts(items: Sequence[Item]) -> list[str]:
