@@ -120,7 +120,11 @@ def test_verify_judges_each_line_and_survives_hostile_ones(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("{", "line 1: not JSON"), ('{"id": 3}', "line 1: want"), ('{"id": "x", "completion": ""}', "no test example")],
+    [
+        ("{", "line 1: not JSON"),
+        ('{"id": 3}', "line 1: want"),
+        ('{"id": "x", "completion": ""}', "no test example"),
+    ],
 )
 def test_verify_names_the_line_that_it_cannot_use(line: str, message: str) -> None:
     done = gym("verify", NAME, "--input", "-", stdin=line)

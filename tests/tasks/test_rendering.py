@@ -65,7 +65,7 @@ def test_the_chat_prompt_says_how_to_answer() -> None:
 def test_the_compact_prompt_is_control_tokens_and_molecules() -> None:
     question = (Words("Improve", "optimize"), Property("QED", "up"), Molecule("CCO"), Structure())
     assert (
-        rendering.compact_prompt(question) == "<|bos|><|optimize|><|up|><|p:qed|><|smiles|>CCO<|molecule|><answer>"
+        rendering.compact_prompt(question) == "<|bos|><|smiles|>CCO<|optimize|><|up|><|p:qed|><|molecule|><answer>"
     )
 
 

@@ -57,6 +57,28 @@ def test_counts_views_and_limits_are_what_the_recipe_says(corpora: tuple[Corpus,
     assert [train.row(i)[1].sum() for i in range(20)] == train.supervised[:20].tolist()
 
 
+def test_shared_questions_about_a_molecule_stand_in_one_row_and_only_answers_are_supervised(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    text = toy.RECIPE.replace("limit = 60", "shared = true").replace("max_length = 40", "max_length = 250")
+    recipe = parse_recipe(text, "toy.toml")
+    train, valid = build(recipe, recipe.stages[0], tmp_path / "shared", tokenizer, toy.quiet)
+    counts = train.manifest.tasks
+    assert [task.questions for task in counts] == [2 * 120, 2 * 120]
+    assert len(train) == sum(task.rows for task in counts) < sum(task.questions for task in counts) / 8
+    assert valid.manifest.counts["rows"] == 20, "validation asks one question a row, as a benchmark does"
+    for i in range(len(train)):
+        tokens, mask = train.row(i)
+        row = tokenizer.decode(tokens)
+        assert row.count("<|smiles|>") == 1
+        assert row.count("<answer>") == row.count("</answer>") >= 1
+        answers = [part.split("</answer>")[0] for part in row.split("<answer>")[1:]]
+        smiles = row.split("<|smiles|>")[1].split("<|")[0]
+        length = str(smiles.count("C"))
+        assert set(answers) <= {length, "<|no|>" if int(length) % 2 else "<|yes|>"}
+        assert tokenizer.decode(tokens[mask == 1]) == "".join(f"{a}</answer>" for a in answers) + "<|eos|>"
+
+
 def test_the_same_recipe_gives_the_same_bytes(
     recipe: Recipe, corpora: tuple[Corpus, Corpus], tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:

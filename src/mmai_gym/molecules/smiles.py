@@ -47,6 +47,7 @@ def is_valid(smiles: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
 def randomized(smiles: str, seed: int) -> str:
     """The same molecule written from a random atom in a random order; the same seed gives the same text.
 

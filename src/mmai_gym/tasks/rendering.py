@@ -14,6 +14,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 import re
+from collections.abc import Sequence
 
 from mmai_gym.contracts import (
     AnswerForm,
@@ -79,13 +80,26 @@ def property_token(name: str) -> str:
 
 def compact_prompt(question: Question, think: str = "") -> str:
     """The prompt of a from-scratch LFM. It ends with the answer tag, or with `think` ("<think>") where given."""
-    parts = ["<|bos|>"]
+    return compact_molecules(question) + compact_request(question) + (think or ANSWER_OPEN)
+
+
+def compact_molecules(question: Question) -> str:
+    """The opening of a prompt: what is asked about.
+
+    Molecules come before the request, so that all questions about one molecule share their opening: a corpus row can
+    ask several of them, and a decoder needs to read the molecule only once.
+    """
+    molecules = [control(span.view) + span.text for span in question if isinstance(span, Molecule)]
+    return "".join(["<|bos|>", *molecules])
+
+
+def compact_request(question: Question) -> str:
+    """What is asked, without the molecules and without the answer tag."""
+    parts: list[str] = []
     for span in question:
         match span:
             case Words():
                 parts.append(control(span.control) if span.control else "")
-            case Molecule():
-                parts.append(control(span.view) + span.text)
             case Property():
                 parts.append((control(span.goal) if span.goal else "") + property_token(span.name))
             case Choice():
@@ -98,7 +112,6 @@ def compact_prompt(question: Question, think: str = "") -> str:
                 parts.append(control("indices"))
             case Structure():
                 parts.append(control(span.role))
-    parts.append(think or ANSWER_OPEN)
     return "".join(parts)
 
 
@@ -128,6 +141,27 @@ def compact_row(question: Question, answer: str, trace: Trace | None = None) -> 
     given = " ".join(step.text for step in trace.steps if step.given)
     claimed = " ".join(step.text for step in trace.steps if not step.given)
     return compact_prompt(question, THINK_OPEN) + given, claimed + THINK_CLOSE + ANSWER_OPEN + ending
+
+
+def compact_turns(turns: Sequence[tuple[Question, str]]) -> list[tuple[str, str]]:
+    """Several questions about the same molecules as one training row: (prompt, target) of each turn.
+
+    The molecules are written once, at the start; the row ends after the last answer.
+
+    Raises:
+        ValueError: the questions are not about the same molecules.
+    """
+    openings = {compact_molecules(question) for question, _ in turns}
+    if len(openings) != 1:
+        raise ValueError(f"one row asks about one opening, not about {len(openings)}")
+    opening, last = openings.pop(), len(turns) - 1
+    return [
+        (
+            ("" if i else opening) + compact_request(question) + ANSWER_OPEN,
+            compact_answer(answer, answer_form(question)) + ANSWER_CLOSE + ("<|eos|>" if i == last else ""),
+        )
+        for i, (question, answer) in enumerate(turns)
+    ]
 
 
 def nearest_bin(value: float, grid: tuple[float, ...]) -> int:

@@ -11,27 +11,31 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from mmai_gym.contracts import DataError, Example, Progress, Split, UsageError, item_seed
+from mmai_gym.contracts import DataError, Example, Progress, Question, Split, UsageError, item_seed
 from mmai_gym.records import library_versions
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.rendering import compact_row, template_hash
+from mmai_gym.tasks.rendering import compact_molecules, compact_row, compact_turns, template_hash
 from mmai_gym.training.corpus import DTYPES, FORMAT_VERSION, MANIFEST, Corpus, FileCheck, Manifest, TaskCount
 from mmai_gym.training.recipe import Portion, Recipe, Stage
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+T = TypeVar("T")
+
 _CHUNK = 1024  # rows tokenised and written at once
+_TURNS_PER_ROW = 16  # a molecule that is asked more in one corpus opens another row
 
 
 def build(
@@ -136,73 +140,132 @@ def _reopen(plan: _Plan, folder: Path) -> Corpus:
     return corpus
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One question of a row: the task's place in the plan, the example, and the text before and of the answer."""
+
+    task: int
+    example: str
+    prompt: str
+    target: str
+
+
 def _write_rows(
     plan: _Plan, writer: _Writer, tokenizer: PreTrainedTokenizerFast, progress: Progress
 ) -> list[TaskCount]:
     """Write the rows of every task and say what each gave."""
-    sources = [(task, portion, task.examples(plan.split)) for task, portion in plan.portions]
-    total = sum(min(len(found), portion.limit or len(found)) * portion.views for _, portion, found in sources)
-    done, counts = 0, []
-    for index, (task, portion, found) in enumerate(sources):
-        count = TaskCount(name=task.name, version=task.version)
-        rows = _rows(plan, task, portion, found)
-        while chunk := list(islice(rows, _CHUNK)):
-            progress(done, total, f"{plan.split} corpus · {task.name}")
-            _write_chunk(chunk, index, count, plan.max_length, writer, tokenizer)
-            done += len(chunk)
-        if plan.split == "train" and not count.rows:
-            why = (
-                f"all {count.too_long} rows are longer than {plan.max_length} tokens" if count.too_long else "none"
-            )
+    counts = [TaskCount(name=task.name, version=task.version) for task, _ in plan.portions]
+    sources = [
+        (task, portion, choose(task, plan.split, len(task.examples(plan.split)), portion.limit, plan.seed))
+        for task, portion in plan.portions
+    ]
+    total = sum(len(positions) * portion.views for _, portion, positions in sources)
+    done = 0
+    rows = _rows(plan, sources)
+    while chunk := list(islice(rows, _CHUNK)):
+        progress(done, total, f"{plan.split} corpus · {counts[chunk[0][0].task].name}")
+        _write_chunk(chunk, counts, plan.max_length, writer, tokenizer)
+        done += sum(map(len, chunk))
+    for count in counts if plan.split == "train" else ():
+        if not count.questions:
+            too_long = f"all {count.too_long} rows are longer than {plan.max_length} tokens"
+            why = too_long if count.too_long else "none"
             raise DataError(
-                f"{task.name} has no training rows ({why}); take it out of the mixture or raise max_length"
+                f"{count.name} has no training rows ({why}); take it out of the mixture or raise max_length"
             )
-        counts.append(count)
     progress(total, total, f"{plan.split} corpus")
     return counts
 
 
-def _rows(
-    plan: _Plan, task: BaseTask, portion: Portion, found: Sequence[Example]
-) -> Iterator[tuple[str, str, str]]:
-    """(example id, prompt, target) of every written form of every chosen example."""
-    for position in choose(task, plan.split, len(found), portion.limit, plan.seed):
-        example = found[position]
-        answer = task.answer(example)
-        if not answer.strip():
-            raise DataError(
-                f"{task.name}: example {example.id} has an empty answer; a row without one teaches silence"
-            )
-        for view in range(portion.views):
-            seed = item_seed(task.name, task.version, f"{plan.split}/view-{view}", plan.seed, position)
-            written = task.augment(example, seed) if view else example
-            yield example.id, *compact_row(task.question(written), task.answer(written))
+_Source = tuple[BaseTask, Portion, list[int]]
+
+
+def _rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Turn]]:
+    """Every written form of every chosen example: alone, or with the other questions about its molecules."""
+    for index, (task, portion, positions) in enumerate(sources):
+        if not portion.shared:
+            for position in positions:
+                for view in range(portion.views):
+                    seed = item_seed(task.name, task.version, f"{plan.split}/view-{view}", plan.seed, position)
+                    example, question, answer = _written(plan, task, position, seed if view else None)
+                    yield [_Turn(index, example.id, *compact_row(question, answer))]
+    yield from _shared_rows(plan, sources)
+
+
+def _shared_rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Turn]]:
+    """Rows that ask all shared questions about the same molecules, in an order drawn for each row.
+
+    Members of a group are rewritten with one seed, so that they stay about the same text; where a task rewrites in a way
+    of its own, its questions form rows of their own.
+    """
+    groups: dict[str, list[tuple[int, int]]] = {}
+    for index, (task, portion, positions) in enumerate(sources):
+        if portion.shared:
+            examples = task.examples(plan.split)
+            for position in positions:
+                groups.setdefault(compact_molecules(task.question(examples[position])), []).append(
+                    (index, position)
+                )
+    for opening, members in groups.items():
+        for view in range(max(sources[index][1].views for index, _ in members)):
+            seed = item_seed(opening, "", f"{plan.split}/view-{view}", plan.seed, 0)
+            rows: dict[str, list[tuple[int, Example, Question, str]]] = {}
+            for index, position in random.Random(seed).sample(members, len(members)):
+                task, portion, _ = sources[index]
+                if view < portion.views:
+                    example, question, answer = _written(plan, task, position, seed if view else None)
+                    rows.setdefault(compact_molecules(question), []).append((index, example, question, answer))
+            for row in (some for all_ in rows.values() for some in _chunked(all_, _TURNS_PER_ROW)):
+                texts = compact_turns([(question, answer) for _, _, question, answer in row])
+                yield [_Turn(entry[0], entry[1].id, *text) for entry, text in zip(row, texts, strict=True)]
+
+
+def _chunked(turns: list[T], size: int) -> Iterator[list[T]]:
+    return (turns[start : start + size] for start in range(0, len(turns), size))
+
+
+def _written(plan: _Plan, task: BaseTask, position: int, seed: int | None) -> tuple[Example, Question, str]:
+    """The example at a position, rewritten by `seed` if one is given, with its question and its answer."""
+    example = task.examples(plan.split)[position]
+    if seed is not None:
+        example = task.augment(example, seed)
+    answer = task.answer(example)
+    if not answer.strip():
+        raise DataError(
+            f"{task.name}: example {example.id} has an empty answer; a row without one teaches silence"
+        )
+    return example, task.question(example), answer
 
 
 def _write_chunk(
-    chunk: Sequence[tuple[str, str, str]],
-    task_index: int,
-    count: TaskCount,
+    chunk: Sequence[list[_Turn]],
+    counts: Sequence[TaskCount],
     max_length: int,
     writer: _Writer,
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
-    prompts = _encode(tokenizer, [prompt for _, prompt, _ in chunk])
-    targets = _encode(tokenizer, [target for _, _, target in chunk])
-    for (example_id, _, _), prompt, target in zip(chunk, prompts, targets, strict=True):
-        if not target:
-            raise DataError(
-                f"{count.name}: the row of example {example_id} has no supervised token; "
-                "check the task's answer and its rendering"
-            )
-        length = len(prompt) + len(target)
-        if length > max_length:
-            count.too_long += 1
+    turns = [turn for row in chunk for turn in row]
+    prompts = iter(_encode(tokenizer, [turn.prompt for turn in turns]))
+    targets = iter(_encode(tokenizer, [turn.target for turn in turns]))
+    for row in chunk:
+        parts = [(next(prompts), next(targets)) for _ in row]
+        for turn, (_, target) in zip(row, parts, strict=True):
+            if not target:
+                raise DataError(
+                    f"{counts[turn.task].name}: the row of example {turn.example} has no supervised token; "
+                    "check the task's answer and its rendering"
+                )
+        if sum(len(prompt) + len(target) for prompt, target in parts) > max_length:
+            for turn in row:
+                counts[turn.task].too_long += 1
             continue
-        writer.add(prompt, target, task_index)
-        count.rows += 1
-        count.tokens += length
-        count.supervised_tokens += len(target)
+        writer.add(parts, row[0].task)
+        counts[row[0].task].rows += 1
+        for turn, (prompt, target) in zip(row, parts, strict=True):
+            count = counts[turn.task]
+            count.questions += 1
+            count.tokens += len(prompt) + len(target)
+            count.supervised_tokens += len(target)
     writer.flush()
 
 
@@ -230,10 +293,12 @@ class _Writer:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def add(self, prompt: list[int], target: list[int], task_index: int) -> None:
-        self._end += len(prompt) + len(target)
-        self._pending["tokens.bin"] += prompt + target
-        self._pending["mask.bin"] += [0] * len(prompt) + [1] * len(target)
+    def add(self, parts: Sequence[tuple[list[int], list[int]]], task_index: int) -> None:
+        """Append a row of (prompt, target) parts; only targets are supervised."""
+        for prompt, target in parts:
+            self._end += len(prompt) + len(target)
+            self._pending["tokens.bin"] += prompt + target
+            self._pending["mask.bin"] += [0] * len(prompt) + [1] * len(target)
         self._pending["offsets.bin"].append(self._end)
         self._pending["tasks.bin"].append(task_index)
 

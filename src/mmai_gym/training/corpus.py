@@ -39,6 +39,8 @@ class TaskCount(BaseModel):
     name: str
     version: str
     rows: int = 0
+    """Rows that open with a question of this task; a row may ask more than one."""
+    questions: int = 0
     tokens: int = 0
     supervised_tokens: int = 0
     too_long: int = 0

@@ -85,6 +85,9 @@ class Portion(_Section):
     """Written forms of each example: the first as given, the others by `task.augment`."""
     limit: int | None = Field(default=None, ge=1)
     """At most so many examples of each task, chosen by hash; None for all."""
+    shared: bool = False
+    """Ask several questions about a molecule in one row. A short answer costs the reading of the whole molecule: sharing
+    it between all questions of the tasks that say so gives several times more answers per token."""
 
 
 class Stage(_Section):
