@@ -379,12 +379,16 @@ def bench(
 
 
 @app.command()
-def score(record: Annotated[Path, typer.Argument(help="A run record.")], as_json: JsonOption = False) -> None:
+def score(
+    record: Annotated[Path, typer.Argument(help="A run record, .jsonl or .jsonl.gz.")],
+    as_json: JsonOption = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+) -> None:
     """Compute the table of a record again, without any inference."""
-    _print_table(record, as_json)
+    _print_table(record, as_json, markdown)
 
 
-def _print_table(record: Path, as_json: bool) -> None:
+def _print_table(record: Path, as_json: bool = False, markdown: bool = False) -> None:
     from mmai_gym import bench as room
 
     if not record.is_file():
@@ -392,6 +396,8 @@ def _print_table(record: Path, as_json: bool) -> None:
     table = room.table(record)
     if as_json:
         print_json(room.to_json(table))
+    elif markdown:
+        print(room.to_markdown(table))
     else:
         print(room.render_text(table))
 
@@ -442,7 +448,7 @@ def demo(
         suite = room.load_suite("embedded")
         record = models.record_path(str(out), suite.name)
         room.run(models.load_model(str(out)), suite, record, limit=200, seed=0, progress=progress)
-    _print_table(record, as_json=False)
+    _print_table(record)
     target = writer.write_report([record], out, out / "report.html")
     print(f"\n{(time.monotonic() - started) / 60:.1f} minutes. Report: {target.resolve()}")
 

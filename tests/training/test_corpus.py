@@ -79,6 +79,21 @@ def test_shared_questions_about_a_molecule_stand_in_one_row_and_only_answers_are
         assert tokenizer.decode(tokens[mask == 1]) == "".join(f"{a}</answer>" for a in answers) + "<|eos|>"
 
 
+def test_a_language_stage_supervises_the_molecules_too_but_never_the_request(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    recipe = parse_recipe(toy.RECIPE.replace("epochs = 1", "epochs = 1\nlanguage = true"), "toy.toml")
+    train, valid = build(recipe, recipe.stages[0], tmp_path / "language", tokenizer, toy.quiet)
+    for i in range(len(train)):
+        tokens, mask = train.row(i)
+        learned, hidden = tokenizer.decode(tokens[mask == 1]), tokenizer.decode(tokens[mask == 0])
+        smiles = tokenizer.decode(tokens).split("<|smiles|>")[1].split("<|")[0]
+        assert learned.startswith(f"<|bos|><|smiles|>{smiles}")
+        assert learned.endswith("</answer><|eos|>")
+        assert hidden.startswith("<|") and hidden.endswith("<answer>") and smiles not in hidden
+    assert valid.mask.sum() < train.mask.sum() / len(train) * len(valid), "validation judges answers only"
+
+
 def test_the_same_recipe_gives_the_same_bytes(
     recipe: Recipe, corpora: tuple[Corpus, Corpus], tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:

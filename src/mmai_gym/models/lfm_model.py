@@ -40,7 +40,7 @@ from mmai_gym.records import file_sha256
 from mmai_gym.tasks.answers import ANSWER_CLOSE, ANSWER_OPEN, wrap
 from mmai_gym.tasks.rendering import compact_option, compact_prompt, expand
 
-TEMPERATURE = 1.0
+TEMPERATURE = 0.7
 TOP_P = 0.95
 _SMALL_NETWORK = 10_000_000
 """Parameters below which a second thread gains nothing, and waits for a core of its own on a busy machine: there,

@@ -10,6 +10,7 @@ gives the same bytes, in little memory, wholly or not at all.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import random
 import shutil
@@ -55,7 +56,8 @@ def build(
         raise UsageError(f"a corpus stores ids of 16 bits, the tokenizer has {len(tokenizer)} tokens")
     portions = stage.portions()
     validation = [(task, Portion(limit=recipe.schedule.validate_rows)) for task, _ in portions]
-    train = _build_split(_Plan.of(recipe, "train", portions, tokenizer), folder / "train", tokenizer, progress)
+    plan = _Plan.of(recipe, "train", portions, tokenizer, stage.language)
+    train = _build_split(plan, folder / "train", tokenizer, progress)
     valid = _build_split(_Plan.of(recipe, "valid", validation, tokenizer), folder / "valid", tokenizer, progress)
     return train, valid
 
@@ -81,6 +83,7 @@ class _Plan:
     split: Split
     seed: int
     max_length: int
+    language: bool
     portions: Sequence[tuple[BaseTask, Portion]]
     made_from: dict[str, Any]
 
@@ -90,16 +93,18 @@ class _Plan:
         split: Split,
         portions: Sequence[tuple[BaseTask, Portion]],
         tokenizer: PreTrainedTokenizerFast,
+        language: bool = False,
     ) -> _Plan:
         made_from = {
             "seed": recipe.seed,
             "max_length": recipe.batch.max_length,
+            "language": language,
             "tasks": {task.name: task.version for task, _ in portions},
             "mixture": {task.name: portion.model_dump() for task, portion in portions},
             "tokenizer": tokenizer_hash(tokenizer),
             "template": template_hash(),
         }
-        return _Plan(split, recipe.seed, recipe.batch.max_length, portions, made_from)
+        return _Plan(split, recipe.seed, recipe.batch.max_length, language, portions, made_from)
 
 
 def _build_split(plan: _Plan, folder: Path, tokenizer: PreTrainedTokenizerFast, progress: Progress) -> Corpus:
@@ -142,12 +147,23 @@ def _reopen(plan: _Plan, folder: Path) -> Corpus:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """One question of a row: the task's place in the plan, the example, and the text before and of the answer."""
+    """One question of a row: the task's place in the plan, the example, and the text up to and of the answer.
+
+    `opening` is the molecules, '' for the further questions of a row.
+    """
 
     task: int
     example: str
-    prompt: str
+    opening: str
+    request: str
     target: str
+
+    @staticmethod
+    def of(task: int, example: Example, question: Question, prompt: str, target: str) -> _Turn:
+        opening = compact_molecules(question)
+        if not prompt.startswith(opening):
+            opening = ""
+        return _Turn(task, example.id, opening, prompt.removeprefix(opening), target)
 
 
 def _write_rows(
@@ -164,7 +180,7 @@ def _write_rows(
     rows = _rows(plan, sources)
     while chunk := list(islice(rows, _CHUNK)):
         progress(done, total, f"{plan.split} corpus · {counts[chunk[0][0].task].name}")
-        _write_chunk(chunk, counts, plan.max_length, writer, tokenizer)
+        _write_chunk(chunk, counts, plan, writer, tokenizer)
         done += sum(map(len, chunk))
     for count in counts if plan.split == "train" else ():
         if not count.questions:
@@ -188,7 +204,7 @@ def _rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Turn]]:
                 for view in range(portion.views):
                     seed = item_seed(task.name, task.version, f"{plan.split}/view-{view}", plan.seed, position)
                     example, question, answer = _written(plan, task, position, seed if view else None)
-                    yield [_Turn(index, example.id, *compact_row(question, answer))]
+                    yield [_Turn.of(index, example, question, *compact_row(question, answer))]
     yield from _shared_rows(plan, sources)
 
 
@@ -217,7 +233,7 @@ def _shared_rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Turn
                     rows.setdefault(compact_molecules(question), []).append((index, example, question, answer))
             for row in (some for all_ in rows.values() for some in _chunked(all_, _TURNS_PER_ROW)):
                 texts = compact_turns([(question, answer) for _, _, question, answer in row])
-                yield [_Turn(entry[0], entry[1].id, *text) for entry, text in zip(row, texts, strict=True)]
+                yield [_Turn.of(*entry[:3], *text) for entry, text in zip(row, texts, strict=True)]
 
 
 def _chunked(turns: list[T], size: int) -> Iterator[list[T]]:
@@ -240,32 +256,35 @@ def _written(plan: _Plan, task: BaseTask, position: int, seed: int | None) -> tu
 def _write_chunk(
     chunk: Sequence[list[_Turn]],
     counts: Sequence[TaskCount],
-    max_length: int,
+    plan: _Plan,
     writer: _Writer,
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
     turns = [turn for row in chunk for turn in row]
-    prompts = iter(_encode(tokenizer, [turn.prompt for turn in turns]))
-    targets = iter(_encode(tokenizer, [turn.target for turn in turns]))
+    columns = [[turn.opening for turn in turns], [turn.request for turn in turns], [turn.target for turn in turns]]
+    encoded = zip(*(_encode(tokenizer, column) for column in columns), strict=True)
     for row in chunk:
-        parts = [(next(prompts), next(targets)) for _ in row]
-        for turn, (_, target) in zip(row, parts, strict=True):
+        parts = [next(encoded) for _ in row]
+        for turn, (_, _, target) in zip(row, parts, strict=True):
             if not target:
                 raise DataError(
                     f"{counts[turn.task].name}: the row of example {turn.example} has no supervised token; "
                     "check the task's answer and its rendering"
                 )
-        if sum(len(prompt) + len(target) for prompt, target in parts) > max_length:
+        if sum(map(len, itertools.chain(*parts))) > plan.max_length:
             for turn in row:
                 counts[turn.task].too_long += 1
             continue
-        writer.add(parts, row[0].task)
+        supervised = (plan.language, False, True)
+        writer.add([piece for part in parts for piece in zip(part, supervised, strict=True)], row[0].task)
         counts[row[0].task].rows += 1
-        for turn, (prompt, target) in zip(row, parts, strict=True):
+        for turn, part in zip(row, parts, strict=True):
             count = counts[turn.task]
             count.questions += 1
-            count.tokens += len(prompt) + len(target)
-            count.supervised_tokens += len(target)
+            count.tokens += sum(map(len, part))
+            count.supervised_tokens += sum(
+                len(ids) for ids, learned in zip(part, supervised, strict=True) if learned
+            )
     writer.flush()
 
 
@@ -293,12 +312,12 @@ class _Writer:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def add(self, parts: Sequence[tuple[list[int], list[int]]], task_index: int) -> None:
-        """Append a row of (prompt, target) parts; only targets are supervised."""
-        for prompt, target in parts:
-            self._end += len(prompt) + len(target)
-            self._pending["tokens.bin"] += prompt + target
-            self._pending["mask.bin"] += [0] * len(prompt) + [1] * len(target)
+    def add(self, pieces: Sequence[tuple[list[int], bool]], task_index: int) -> None:
+        """Append a row made of pieces, each with whether it is supervised."""
+        for ids, supervised in pieces:
+            self._end += len(ids)
+            self._pending["tokens.bin"] += ids
+            self._pending["mask.bin"] += [int(supervised)] * len(ids)
         self._pending["offsets.bin"].append(self._end)
         self._pending["tasks.bin"].append(task_index)
 

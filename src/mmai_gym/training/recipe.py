@@ -95,6 +95,9 @@ class Stage(_Section):
 
     name: Name
     epochs: int = Field(default=1, ge=1)
+    language: bool = False
+    """Supervise the molecules that the questions show, too: the model learns to write molecules from every row, not only
+    from the rows whose answer is one."""
     mixture: dict[str, Portion] = Field(min_length=1)
     """From a prefix of task names. Where two prefixes match a task, the longer one holds for it."""
 
