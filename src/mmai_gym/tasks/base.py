@@ -24,7 +24,6 @@ from mmai_gym.contracts import (
     Split,
     Trace,
     Verdict,
-    answer_form,
 )
 from mmai_gym.molecules import randomized
 from mmai_gym.tasks.answers import extract_answer
@@ -169,11 +168,3 @@ def judge_indices(gold: frozenset[int], n_atoms: int, answer: str) -> Verdict:
     overlap = len(chosen & gold) / len(chosen | gold)
     reason = Reason.CORRECT if chosen == gold else Reason.PARTIAL if overlap else Reason.WRONG
     return Verdict(overlap, reason, answer, {"jaccard": overlap})
-
-
-def form_of(task: BaseTask, example: Example) -> Choice:
-    """The Choice of a question, for families whose options differ between examples."""
-    form = answer_form(task.question(example))
-    if not isinstance(form, Choice):
-        raise TypeError(f"{task.name} does not ask for a choice")
-    return form
