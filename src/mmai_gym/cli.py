@@ -447,7 +447,7 @@ def demo(
         training.train(training.load_recipe("nano-embedded"), out, progress)
         suite = room.load_suite("embedded")
         record = models.record_path(str(out), suite.name)
-        room.run(models.load_model(str(out)), suite, record, limit=200, seed=0, progress=progress)
+        room.run(models.load_model(str(out)), suite, record, limit=400, seed=0, progress=progress)
     _print_table(record)
     target = writer.write_report([record], out, out / "report.html")
     print(f"\n{(time.monotonic() - started) / 60:.1f} minutes. Report: {target.resolve()}")
