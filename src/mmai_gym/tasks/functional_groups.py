@@ -65,6 +65,8 @@ class EmbeddedGroups(BaseTask):
     category = "2d-molecules"
     sources = ("embedded",)
     headline = "accuracy"
+    # Questions per molecule in training and elsewhere: in a row that they share, a question more costs a few tokens.
+    per_molecule_in_train = 1
     per_molecule = 1
 
     @property
@@ -72,16 +74,17 @@ class EmbeddedGroups(BaseTask):
         return _asked()
 
     def examples(self, split: Split) -> Sequence[Example]:
-        return LazyExamples(len(_rows(split)) * self.per_molecule, functools.partial(self._example, split))
+        return LazyExamples(len(_rows(split)) * self._asks(split), functools.partial(self._example, split))
+
+    def _asks(self, split: Split) -> int:
+        return self.per_molecule_in_train if split == "train" else self.per_molecule
 
     def _example(self, split: Split, index: int) -> Example:
         rows = _rows(split)
-        row = index // self.per_molecule
+        row, question = divmod(index, self._asks(split))
         rng = random.Random(item_seed(self.name, self.version, split, 0, index))
         inputs, gold = self.draw(rows, row, rng)
-        return Example(
-            row_id(self.name, split, rows[row][0], index % self.per_molecule), self.name, split, inputs, gold
-        )
+        return Example(row_id(self.name, split, rows[row][0], question), self.name, split, inputs, gold)
 
     def draw(
         self, rows: Sequence[tuple[str, str, Groups]], row: int, rng: random.Random
@@ -100,6 +103,7 @@ class DetectGroup(EmbeddedGroups):
     """Does the molecule have this group? As many yes as no, for every group alike."""
 
     name = "functional-groups/embedded/detect"
+    per_molecule_in_train = 6
     per_molecule = 2
 
     def draw(
@@ -142,6 +146,7 @@ class CountGroup(EmbeddedGroups):
     """How often does the group occur? Where a molecule has a group twice or more, that one is asked for."""
 
     name = "functional-groups/embedded/count"
+    per_molecule_in_train = 2
 
     def draw(
         self, rows: Sequence[tuple[str, str, Groups]], row: int, rng: random.Random
