@@ -293,6 +293,8 @@ def run_script(folder: Path, text: str) -> subprocess.Popen[str]:
 
 
 SCRIPT = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job that a shell put in the background ignores it
 from {module} import behave
 from mmai_gym.workers import WorkerPool
 pool = WorkerPool(behave, workers=2, seconds={seconds})
