@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from mmai_gym.lfm.cached import CachedRows
+from mmai_gym.lfm.constraint import Constrained, Constraint
 
 Ends = Callable[[torch.Tensor], torch.Tensor]
 """Which of the token sequences, shape (..., length), end here: bool, shape (...)."""
@@ -60,8 +62,10 @@ class Beams:
         )
 
 
-def beam_search(rows: CachedRows, width: int, max_new_tokens: int, ends: Ends) -> tuple[Beams, Beams]:
-    """Search behind the prompts that `rows` has read (one row each).
+def beam_search(
+    rows: CachedRows, width: int, max_new_tokens: int, ends: Ends, constraint: Constraint[Any] | None = None
+) -> tuple[Beams, Beams]:
+    """Search behind the prompts that `rows` has read (one row each), among what `constraint` allows.
 
     Returns:
         The finished and the unfinished sequences, `width` places each. Unfinished ones (cut at `max_new_tokens`)
@@ -73,9 +77,13 @@ def beam_search(rows: CachedRows, width: int, max_new_tokens: int, ends: Ends) -
     rows.select(torch.arange(prompts, device=device).repeat_interleave(width))
     index = torch.arange(prompts, device=device)  # the prompt behind each place still searched
     left: list[tuple[torch.Tensor, Beams, Beams]] = []
+    written = constraint and Constrained(constraint, len(rows))
 
     for step in range(max_new_tokens):
-        origin, grown = _grow(live, rows.logits.log_softmax(-1), step)
+        logprobs = rows.logits.log_softmax(-1)
+        if written:
+            logprobs = written.masked(logprobs, max_new_tokens - step)
+        origin, grown = _grow(live, logprobs, step)
         ended = ends(grown.tokens[..., : step + 1])
         finished = finished.beside(grown.where(ended)).best(width)
         grown = grown.where(~ended)
@@ -91,8 +99,13 @@ def beam_search(rows: CachedRows, width: int, max_new_tokens: int, ends: Ends) -
             settled, kept = (~going).nonzero()[:, 0], going.nonzero()[:, 0]
             left.append((index[settled], finished.of(settled), live.of(settled)))
             index, finished, live = index[kept], finished.of(kept), live.of(kept)
-        rows.select((kept[:, None] * width + origin[kept]).flatten())
-        rows.append(live.tokens[..., step].reshape(-1, 1))
+        order = (kept[:, None] * width + origin[kept]).flatten()
+        tokens = live.tokens[..., step].flatten()
+        rows.select(order)
+        rows.append(tokens[:, None])
+        if written:
+            written.select(order)
+            written.append(tokens)
 
     left.append((index, finished, live))
     order = torch.cat([part[0] for part in left]).argsort()

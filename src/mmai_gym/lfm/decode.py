@@ -8,6 +8,9 @@ shapes may differ in the last bits of a logit). And a prompt that does not fit i
 
 Each distinct prompt is read once, then its rows are copied in the cache. Sampling inverts the cumulative
 distribution at a uniform number that was drawn from the row's own seed, one per position.
+
+A constraint (a grammar) narrows down what is written, not what the model is said to think of it: it takes part in
+drawing and in the choice of beams, while log-probabilities stay the model's own, over the whole vocabulary.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +32,7 @@ require("torch", "transformers")  # ahead of the imports, so that the message na
 import torch  # noqa: E402
 
 from mmai_gym.lfm.beam import Beams, beam_search  # noqa: E402
+from mmai_gym.lfm.constraint import Constrained, Constraint  # noqa: E402
 from mmai_gym.lfm.cached import CachedRows  # noqa: E402
 
 if TYPE_CHECKING:
@@ -79,6 +83,7 @@ class Decoder:
         top_p: float = 1.0,
         stop: str = STOP,
         seeds: Sequence[int],
+        constraint: Constraint[Any] | None = None,
     ) -> list[list[Sampled]]:
         """Draw `n` continuations of each prompt.
 
@@ -87,6 +92,7 @@ class Decoder:
             top_p: draw from the smallest set of most probable tokens that holds this mass (Holtzman et al. 2020).
             stop: text that ends a continuation, recognised as the token sequence the tokenizer gives it.
             seeds: one per prompt. Sample `i` of a prompt is the same for every `n > i`.
+            constraint: what may be written; without one, anything.
 
         Raises:
             UsageError: a prompt is empty or too long, or an argument is out of its range.
@@ -107,17 +113,26 @@ class Decoder:
                 members = [rows[k] for k in batch]
                 uniform = np.stack([_uniform(seeds[i], j, max_new_tokens) for i, j in members])
                 state = self._read([ids[i] for i, _ in members])
-                drawn = _sample_rows(state, torch.from_numpy(uniform), temperature, top_p, ends)
+                drawn = _sample_rows(state, torch.from_numpy(uniform), temperature, top_p, ends, constraint)
                 results.update(zip(members, self._finish(*drawn), strict=True))
         return [[results[i, j] for j in range(n)] for i in range(len(ids))]
 
     def beam(
-        self, prompts: Sequence[str], width: int, *, max_new_tokens: int, stop: str = STOP
+        self,
+        prompts: Sequence[str],
+        width: int,
+        *,
+        max_new_tokens: int,
+        stop: str = STOP,
+        constraint: Constraint[Any] | None = None,
     ) -> list[list[Sampled]]:
         """The `width` best continuations that beam search finds for each prompt, by total log-probability.
 
         Finished ones come first, best first; where fewer than `width` finished within `max_new_tokens`, the best
         unfinished ones follow.
+
+        Args:
+            constraint: what may be written; without one, anything.
 
         Raises:
             UsageError: a prompt is empty or too long, or `width` or `max_new_tokens` is below 1.
@@ -130,7 +145,7 @@ class Decoder:
         with self._reading():
             for batch in self._batches([width * (len(prompt) + max_new_tokens) for prompt in ids]):
                 state = CachedRows(self._model, [ids[i] for i in batch])
-                finished, live = beam_search(state, width, max_new_tokens, ends)
+                finished, live = beam_search(state, width, max_new_tokens, ends, constraint)
                 done, cut = self._ranked(finished, True), self._ranked(live, False)
                 for i, first, rest in zip(batch, done, cut, strict=True):
                     results[i] = (first + rest)[:width]
@@ -282,6 +297,7 @@ def _sample_rows(
     temperature: float,
     top_p: float,
     ends: Callable[[torch.Tensor], torch.Tensor],
+    constraint: Constraint[Any] | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Tokens and log-probabilities (rows, length), lengths and finished (rows,) of one draw per row."""
     device = state.logits.device
@@ -292,9 +308,11 @@ def _sample_rows(
     lengths = torch.full((rows,), length, device=device)
     finished = torch.zeros(rows, dtype=torch.bool, device=device)
     index = torch.arange(rows, device=device)  # the row that each row of the state belongs to
+    written = constraint and Constrained(constraint, rows)
     for step in range(length):
         logprob = state.logits.log_softmax(-1)
-        token = _draw(logprob, uniform[index, step], temperature, top_p)
+        allowed = written.masked(logprob, length - step) if written else logprob
+        token = _draw(allowed, uniform[index, step], temperature, top_p)
         tokens[index, step] = token
         logprobs[index, step] = logprob.gather(1, token[:, None])[:, 0]
         ended = ends(tokens[index, : step + 1]) & ~finished[index]
@@ -309,7 +327,11 @@ def _sample_rows(
             kept = live.nonzero()[:, 0]
             state.select(kept)
             index, token = index[kept], token[kept]
+            if written:
+                written.select(kept)
         state.append(token[:, None])
+        if written:
+            written.append(token)
     return tokens, logprobs, lengths, finished
 
 

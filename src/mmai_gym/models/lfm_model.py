@@ -2,8 +2,8 @@
 
 What an answer form allows to be read off the network is not sampled: the probability of each option, and the whole
 distribution of a number over its grid, cost one forward pass and have no sampling noise. Counts, atom sets and
-structures are decoded. A task that asks for the recorded answer (retrosynthesis) gets a beam, ranked by
-log-probability. A task with many right answers (optimization, `decode = "sample"`) gets the greedy answer first
+structures are decoded, structures within the grammar of SMILES. A task that asks for the recorded answer (retrosynthesis) gets a beam,
+ranked by log-probability. A task with many right answers (optimization, `decode = "sample"`) gets the greedy answer first
 and then independent samples as they were drawn: no oracle has reordered them and repeats are kept, so the first
 answer is an honest single attempt and the share of valid molecules is the one a user would see.
 """
@@ -76,15 +76,17 @@ class LFMModel:
     Args:
         folder: a checkpoint folder (weights, configuration, tokenizer).
         name: how tables call it; the folder's name by default.
+        grammar: keep the structures it writes within the grammar of SMILES.
 
     Raises:
         CheckpointError: the folder lacks a part, or its parts do not fit together.
         MissingExtra: torch or transformers is not installed.
     """
 
-    def __init__(self, folder: Path, name: str = "") -> None:
+    def __init__(self, folder: Path, name: str = "", *, grammar: bool = True) -> None:
         require("torch", "transformers", extra="train")
         from mmai_gym.lfm import checkpoint, decode, quiet
+        from mmai_gym.lfm.grammar import SmilesGrammar
 
         self.name = name or folder.name
         self.folder = folder
@@ -93,6 +95,7 @@ class LFMModel:
         self._positions: int = model.config.max_position_embeddings
         self._threads = 1 if model.num_parameters() < _SMALL_NETWORK else None
         self._decoder: Any = decode.Decoder(model, self._tokenizer)
+        self._grammar: Any = SmilesGrammar(self._tokenizer) if grammar else None
 
     @property
     def checksums(self) -> dict[str, str]:
@@ -108,7 +111,7 @@ class LFMModel:
         from mmai_gym.lfm.quiet import quiet
 
         predictions: list[Prediction | None] = [None] * len(examples)
-        groups: dict[tuple[Reader, int], list[Item]] = {}
+        groups: dict[tuple[Reader, type, int], list[Item]] = {}
         for i, example in enumerate(examples):
             task = tasks.get(example.task)
             question = task.question(example)
@@ -119,8 +122,8 @@ class LFMModel:
                 predictions[i] = Prediction(example.id, (Completion(""),))
                 continue
             item = Item(i, example, question, prompt, room)
-            groups.setdefault((self._reader(item.form, task, n), room), []).append(item)
-        for (read, _), items in groups.items():
+            groups.setdefault((self._reader(item.form, task, n), type(item.form), room), []).append(item)
+        for (read, _, _), items in groups.items():
             with quiet(), _threads(self._threads):
                 answers = read(items, n, seed)
             for item, prediction in zip(items, answers, strict=True):
@@ -166,7 +169,7 @@ class LFMModel:
         return predictions
 
     def _beams(self, items: list[Item], n: int, seed: int) -> list[Prediction]:
-        found = self._decoder.beam(_prompts(items), n, max_new_tokens=items[0].room, stop=ANSWER_CLOSE)
+        found = self._decoder.beam(_prompts(items), n, **self._writing(items))
         return [
             Prediction(item.example.id, _completions(texts, item.form))
             for item, texts in zip(items, found, strict=True)
@@ -177,16 +180,20 @@ class LFMModel:
         drawn = self._decoder.sample(
             _prompts(items),
             n - 1,
-            max_new_tokens=items[0].room,
             temperature=TEMPERATURE,
             top_p=TOP_P,
-            stop=ANSWER_CLOSE,
+            **self._writing(items),
             seeds=[_example_seed(item.example, seed) for item in items],
         )
         return [
             Prediction(item.example.id, first.completions + _completions(texts, item.form))
             for item, first, texts in zip(items, greedy, drawn, strict=True)
         ]
+
+    def _writing(self, items: Sequence[Item]) -> dict[str, Any]:
+        """How answers of one form and room are written out."""
+        grammar = self._grammar if isinstance(items[0].form, Structure) else None
+        return {"max_new_tokens": items[0].room, "stop": ANSWER_CLOSE, "constraint": grammar}
 
 
 @contextmanager
