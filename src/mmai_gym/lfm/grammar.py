@@ -35,18 +35,12 @@ _ORDERS = {"-": 1, "=": 2, "#": 3, ":": 1, "/": 1, "\\": 1}
 _DIGITS = frozenset("0123456789")
 _ATOMS = (*ATOM_TOKENS, "*")
 _ATOM = frozenset(_ATOMS)
-_SPELLING = frozenset(
+_SPELLING = tuple(
     token
     for token in (*ATOM_TOKENS, *BOND_TOKENS, *CHARACTER_TOKENS)
     if re.fullmatch(r"[A-Za-z0-9@+:*-]{1,2}", token)
 )
 """Tokens that may stand inside a bracket atom which has no token of its own."""
-_ALIKE = {
-    True: tuple((token,) for token in (*sorted(_SPELLING), "]")),
-    False: (_ATOMS, *((token,) for token in (*_ORDERS, *sorted(_DIGITS), *"%().["))),
-}
-"""Inside a bracket, and outside: tokens that the grammar treats alike."""
-
 _ELEMENTS = (
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb "
     "Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au "
@@ -160,20 +154,21 @@ def closing(state: State) -> list[str] | None:
     """
     tokens: list[str] = []
     while not is_complete(state):
-        token = _closing_token(state)
+        if state.place is Place.BRACKET:
+            rest = _bracket_closing(state)
+            return None if rest is None else tokens + rest
+        token = None if state.place is Place.DEAD else _closing_token(state)
         if token is None:
             return None
         tokens.append(token)
         state = advance(state, token)
-        if state.place is Place.DEAD:  # the bracket atom that was begun has no bond free
-            return None
     return tokens
 
 
 def _with_atom(state: State, token: str) -> State:
     old, new = state.atom, Atom(state.atoms, *_valence(token))
     branches = state.branches
-    if state.place is not Place.START:
+    if old.number >= 0:
         if max(old.order(state.bond) - old.free, new.order(state.bond) - new.free) > 0:
             return _DEAD
         old, new = old.bonded(state.bond), new.bonded(state.bond)
@@ -201,8 +196,8 @@ def _valence(token: str) -> tuple[int, bool]:
     if symbol.islower():
         return max(3 - taken, 0), True
     charge = int(number or len(sign)) * (-1 if "-" in sign else 1) if sign else 0
-    place = _ELEMENTS.index(symbol) - charge if symbol != "*" else -1
-    alike = _ELEMENTS[place] if 0 <= place else ""
+    place = _ELEMENTS.index(symbol) - charge if symbol in _ELEMENTS else -1
+    alike = _ELEMENTS[place] if 0 <= place < len(_ELEMENTS) else ""
     return max(_VALENCES.get(alike, _UNKNOWN) - taken, 0), False
 
 
@@ -211,6 +206,8 @@ def _with_ring(state: State, label: str) -> State:
     ring = next((ring for ring in state.rings if ring[0] == label), None)
     bond = state.bond or (ring[2] if ring else "")
     if not state.fresh or (ring and not _closes(state, ring)) or state.atom.order(bond) > state.atom.free:
+        return _DEAD
+    if bond == "#":  # a new carbon could not take it and go on, so that a text might never be completed
         return _DEAD
     rings, near = tuple(other for other in state.rings if other != ring), state.near
     if ring:
@@ -248,38 +245,54 @@ def _in_label(state: State, token: str) -> State:
     return state if _labels(state) else _DEAD
 
 
+def _closable(state: State) -> list[tuple[int, str]]:
+    """What closing each ring bond that can end here takes of the atom's valence, and its label; cheapest first."""
+    return sorted((state.atom.order(ring[2]), ring[0]) for ring in state.rings if _closes(state, ring))
+
+
 def _labels(state: State) -> list[str]:
     """The labels of two digits that begin with `state.text` and mean something here: rings to close, then new ones."""
-    rings = {ring[0]: ring for ring in state.rings}
-    begun = [label for label in map(str, range(10, 100)) if label.startswith(state.text)]
-    closed = [label for label in begun if label in rings and _closes(state, rings[label])]
-    return closed + [label for label in begun if label not in rings]
+    taken = {ring[0] for ring in state.rings}
+    two_digits = [label for _, label in _closable(state)] + [str(i) for i in range(10, 100) if str(i) not in taken]
+    return [label for label in two_digits if len(label) == 2 and label.startswith(state.text)]
 
 
 def _closing_token(state: State) -> str | None:
     """The first token of `closing`."""
     match state.place:
-        case Place.BRACKET:
-            return _closing_character(state.text)
         case Place.LABEL:
             return _labels(state)[0][len(state.text)]
         case Place.ATOM if state.rings:
-            labels = [ring[0] for ring in state.rings if _closes(state, ring)]
-            if labels:
-                return labels[0] if len(labels[0]) == 1 else "%"
-            # A new carbon is a neighbour of none but the last atom: behind a few of them every ring can close.
+            cost, label = min(_closable(state), default=(_UNKNOWN, ""))
+            if cost < state.atom.free or (cost == state.atom.free and len(state.rings) == 1):
+                return label if len(label) == 1 else "%"
+            # A new carbon is a neighbour of none but the last atom, and has a bond left behind any ring that it closes.
             return "C" if state.atom.free else ")" if state.branches else None
         case Place.ATOM:
             return ")"
     return "C"
 
 
-@cache
-def _closing_character(text: str) -> str:
-    """The character that brings a begun bracket atom nearest to its end."""
-    if _INSIDE.fullmatch(text):
-        return "]"
-    return next(character for character in ("C", *sorted(_SPELLING)) if _INSIDE.fullmatch(text + character))
+def _bracket_closing(state: State) -> list[str] | None:
+    """`closing` from inside a bracket atom: by as few characters as make it an atom that the text can go on from."""
+    for character in ("", "C", *_SPELLING):
+        if _INSIDE.fullmatch(state.text + character):
+            rest = closing(_with_atom(state, f"[{state.text}{character}]"))
+            if rest is not None:
+                return [character, "]", *rest] if character else ["]", *rest]
+    return None
+
+
+def _alike() -> tuple[tuple[str, ...], ...]:
+    """What can be written outside of brackets, tokens together that the grammar does not tell apart."""
+    atoms: dict[tuple[int, bool], list[str]] = {}
+    for token in _ATOMS:
+        atoms.setdefault(_valence(token), []).append(token)
+    return (*map(tuple, atoms.values()), *((token,) for token in (*_ORDERS, *sorted(_DIGITS), *"%().[")))
+
+
+_OUTSIDE = _alike()
+_IN_BRACKET = tuple((token,) for token in (*_SPELLING, "]"))
 
 
 class SmilesGrammar:
@@ -339,11 +352,8 @@ class SmilesGrammar:
         row = torch.zeros(len(self._tokens), dtype=torch.bool)
         if is_complete(state):
             row[self._stop] = True
-        for tokens in _ALIKE[state.place is Place.BRACKET]:
-            after = advance(state, tokens[0])
-            if after.place is Place.DEAD:
-                continue
-            rest = closing(after)
+        for tokens in _IN_BRACKET if state.place is Place.BRACKET else _OUTSIDE:
+            rest = closing(advance(state, tokens[0]))
             if rest is not None and (room is None or len(rest) + 2 <= room):
                 row[[self._ids[token] for token in tokens]] = True
         return row if room is None or bool(row.any()) else self._computed(state, None)
