@@ -32,8 +32,8 @@ require("torch", "transformers")  # ahead of the imports, so that the message na
 import torch  # noqa: E402
 
 from mmai_gym.lfm.beam import Beams, beam_search  # noqa: E402
-from mmai_gym.lfm.constraint import Constrained, Constraint  # noqa: E402
 from mmai_gym.lfm.cached import CachedRows  # noqa: E402
+from mmai_gym.lfm.constraint import Constrained, Constraint  # noqa: E402
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast

@@ -3,12 +3,13 @@
 A small network knows far more chemistry than bookkeeping: most of the invalid molecules it writes have a ring
 bond that never closes, a parenthesis too many, or no end. That part of the notation (Weininger 1988; OpenSMILES
 1.0) is a context-free language with a memory for open ring bonds, so a program can keep it while the network
-decides on everything else. A mask from here leaves the network exactly the tokens that some molecule's SMILES
-goes on with, and near the end of its room only those that still leave room to close what is open.
+decides on everything else. A mask from here leaves the network the tokens that some molecule's SMILES goes on
+with, and near the end of its room only those that still leave room to close what is open.
 
-Grammar only: valence and aromaticity are chemistry, stay with the network, and can still be wrong. The language
-is the one that RDKit writes: ring bonds right behind their atom and ahead of its branches, no empty branch, no dot
-inside a branch or an open ring, tetrahedral chirality marks only.
+Valences are kept too, since they are as easy to count: a bond is open only to an atom that can still take it, and a
+text that could not be completed any more is not begun. Whether aromatic rings have a Kekulé structure is left to the
+network and can still be wrong. The language is the one that RDKit writes: ring bonds right behind their atom and ahead
+of its branches, no empty branch, no dot inside a branch or an open ring, tetrahedral chirality marks only.
 """
 
 from __future__ import annotations
@@ -41,12 +42,15 @@ _SPELLING = tuple(
     if re.fullmatch(r"[A-Za-z0-9@+:*-]{1,2}", token)
 )
 """Tokens that may stand inside a bracket atom which has no token of its own."""
-_ELEMENTS = (
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb "
-    "Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au "
-    "Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv "
-    "Ts Og b c n o p s se as te si"
-).split()
+_ELEMENTS = tuple(
+    """
+    H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb
+    Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au
+    Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv
+    Ts Og b c n o p s se as te si
+    """.split()  # noqa: SIM905 (a table, not a list)
+)
+"""By atomic number, from 1; then the aromatic ones."""
 _SYMBOL = "(?:" + "|".join([*sorted(_ELEMENTS, key=len, reverse=True), r"\*"]) + ")"
 _MARKS = r"@{0,2}(?:H\d?)?(?:\+\+|--|[+-]\d{0,2})?"
 _INSIDE = re.compile(rf"\d{{0,3}}{_SYMBOL}{_MARKS}(?::\d{{1,4}})?")
@@ -131,7 +135,11 @@ def advance(state: State, token: str) -> State:
         return _with_ring(state, token)
     if token == "%" and state.fresh:
         return state._replace(place=Place.LABEL)
-    if token in _ORDERS and state.place in (Place.ATOM, Place.OPENED) and state.atom.order(token) <= state.atom.free:
+    if (
+        token in _ORDERS
+        and state.place in (Place.ATOM, Place.OPENED)
+        and state.atom.order(token) <= state.atom.free
+    ):
         return state._replace(place=Place.BOND, bond=token)
     if token == "(" and state.place is Place.ATOM and state.atom.free:
         return state._replace(place=Place.OPENED, fresh=False, branches=(*state.branches, state.atom))
@@ -214,9 +222,7 @@ def _with_ring(state: State, label: str) -> State:
         near = (*near, ring[1])
     else:
         rings = tuple(sorted((*rings, (label, state.atom.number, bond))))
-    return state._replace(
-        place=Place.ATOM, atom=state.atom.bonded(bond), near=near, bond="", text="", rings=rings
-    )
+    return state._replace(place=Place.ATOM, atom=state.atom.bonded(bond), near=near, bond="", text="", rings=rings)
 
 
 def _closes(state: State, ring: tuple[str, int, str]) -> bool:

@@ -2,9 +2,10 @@
 
 What an answer form allows to be read off the network is not sampled: the probability of each option, and the whole
 distribution of a number over its grid, cost one forward pass and have no sampling noise. Counts, atom sets and
-structures are decoded, structures within the grammar of SMILES. A task that asks for the recorded answer (retrosynthesis) gets a beam,
-ranked by log-probability. A task with many right answers (optimization, `decode = "sample"`) gets the greedy answer first
-and then independent samples as they were drawn: no oracle has reordered them and repeats are kept, so the first
+structures are decoded, structures within the grammar of SMILES (which is no oracle: it knows parentheses, ring bonds
+and valences, and nothing of the question). A task that asks for the recorded answer (retrosynthesis) gets a beam,
+ranked by log-probability. A task with many right answers (optimization, `decode = "sample"`) gets the greedy answer
+first and then independent samples as they were drawn: no oracle has reordered them and repeats are kept, so the first
 answer is an honest single attempt and the share of valid molecules is the one a user would see.
 """
 
