@@ -51,12 +51,13 @@ _ELEMENTS = tuple(
     """.split()  # noqa: SIM905 (a table, not a list)
 )
 """By atomic number, from 1; then the aromatic ones."""
-_SYMBOL = "(?:" + "|".join([*sorted(_ELEMENTS, key=len, reverse=True), r"\*"]) + ")"
-_MARKS = r"@{0,2}(?:H\d?)?(?:\+\+|--|[+-]\d{0,2})?"
-_INSIDE = re.compile(rf"\d{{0,3}}{_SYMBOL}{_MARKS}(?::\d{{1,4}})?")
-_INSIDE_BEGUN = re.compile(
-    rf"\d{{0,3}}(?:[{''.join({e[0] for e in _ELEMENTS})}]|{_SYMBOL}{_MARKS}(?::\d{{0,4}})?)?"
-)
+_SYMBOL = "(?:" + "|".join([*sorted(_ELEMENTS[1:], key=len, reverse=True), "H", r"\*"]) + ")"
+_ISOTOPE = r"(?:[1-9]\d{0,2})?"
+_CHARGE = r"(?:\+\+|--|[+-](?:[1-9]\d?)?)?"
+_ATOM_OF = rf"(?:H(?![a-z@H\d])|(?!H(?![a-z])){_SYMBOL}@{{0,2}}(?:H[1-9]?)?){_CHARGE}"  # a hydrogen has neither
+_MAP = r"(?::(?:0|[1-9]\d{0,3})%s)?"
+_INSIDE = re.compile(_ISOTOPE + _ATOM_OF + _MAP % "")
+_INSIDE_BEGUN = re.compile(f"{_ISOTOPE}(?:[{''.join({e[0] for e in _ELEMENTS})}]|{_ATOM_OF}{_MAP % '?'})?")
 _PARTS = re.compile(rf"\[\d*({_SYMBOL})@*(?:H(\d?))?([+-]*)(\d*)(?::\d+)?\]")
 _VALENCES = {
     "H": 1, "B": 3, "C": 4, "N": 3, "O": 2, "F": 1, "Si": 4, "P": 5, "S": 6, "Cl": 1, "Br": 1, "I": 5,
@@ -342,9 +343,10 @@ class SmilesGrammar:
         # No closing is longer than this, and one token more makes it longer by five at the most.
         tight = room < 4 * len(state.rings) + len(state.branches) + 12
         # What the grammar says depends on no more than this; few enough of them to keep their masks.
+        top = state.branches[-1] if state.branches else None
         key = (
             state.place, state.atom[1:], state.fresh, state.bond, state.text,
-            state.branches[-1].free if state.branches else None, any(atom.free for atom in state.branches[:-1]),
+            top and (top.free, top.number == state.atom.number), any(atom.free for atom in state.branches[:-1]),
             tuple((ring[0], ring[2], _closes(state, ring)) for ring in state.rings),
         )  # fmt: skip
         row = None if tight else self._masks.get(key)
