@@ -26,7 +26,7 @@ class Archive:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.path = folder / "admet_group.zip"
         monkeypatch.setattr(tdc, "dataset", lambda name: self.dataset)
-        monkeypatch.setattr(tdc, "path_of", lambda file: self.path)
+        monkeypatch.setattr(tdc.tables, "path_of", lambda file: self.path)
         for cached in (tdc._table, tdc._in_valid, tdc._part):
             monkeypatch.setattr(tdc, cached.__name__, cached.__wrapped__)
         self.write(TRAIN_VAL, TEST)
@@ -98,11 +98,11 @@ def test_the_validation_part_changes_with_the_seed_but_not_with_the_order(archiv
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("Drug,Y\nC,1\n", "the columns are not"),
+        ("Drug,Y\nC,1\n", "no column Drug_ID"),
         ("Drug_ID,Drug,Y\na,C,2\n", "is not 0 or 1"),
-        ("Drug_ID,Drug,Y\na,C,nan\n", "is not 0 or 1"),
-        ("Drug_ID,Drug,Y\na,C\n", "not a name, a SMILES and a number"),
-        ("Drug_ID,Drug,Y\na,C,high\n", "not a name, a SMILES and a number"),
+        ("Drug_ID,Drug,Y\na,C,nan\n", "is not finite"),
+        ("Drug_ID,Drug,Y\na,C\n", "not 3 fields"),
+        ("Drug_ID,Drug,Y\na,C,high\n", "'high' is not a number"),
     ],
 )
 def test_a_malformed_table_is_an_error(archive: Archive, text: str, fault: str) -> None:
@@ -113,7 +113,7 @@ def test_a_malformed_table_is_an_error(archive: Archive, text: str, fault: str) 
 
 @pytest.mark.parametrize(
     ("change", "fault"),
-    [({"sha256": "1" * 64}, "another sha256"), ({"bytes": 5}, "does not have the 5 bytes"), ({"rows": 7}, "of 7")],
+    [({"sha256": "1" * 64}, "another sha256"), ({"bytes": 5}, "instead of 5"), ({"rows": 7}, "instead of 7")],
 )
 def test_a_table_that_is_not_the_one_of_the_manifest_is_an_error(
     archive: Archive, change: dict[str, object], fault: str
@@ -127,7 +127,7 @@ def test_a_table_that_is_not_the_one_of_the_manifest_is_an_error(
 def test_an_archive_without_the_table_is_an_error(archive: Archive) -> None:
     with zipfile.ZipFile(archive.path, "w"):
         pass
-    with pytest.raises(DataError, match=r"cannot read admet_group/herg/test\.csv"):
+    with pytest.raises(DataError, match=r"cannot read .*admet_group/herg/test\.csv"):
         tdc.molecules("herg", "test")
     archive.path.write_bytes(b"no archive")
     with pytest.raises(DataError, match="cannot read"):

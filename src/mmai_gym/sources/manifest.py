@@ -2,8 +2,13 @@
 
 A data set of this field is usually a file behind a URL that somebody may replace tomorrow. A benchmark number
 means something only if the bytes behind it are named, so the manifest pins each file to a commit and a sha256, and
-carries the citation and the licence with it. The manifest is data (`manifest.toml`), read here into frozen types;
-a key that the types do not know is an error, because a misspelt `sha265` would otherwise switch a check off.
+carries the citation and the licence with it. The manifest is data (`manifests/*.toml`, one file per family of data
+sets), read here into frozen types; a key that the types do not know is an error, because a misspelt `sha265` would
+otherwise switch a check off.
+
+A file's address is https://raw.githubusercontent.com/REPOSITORY/COMMIT/PATH; cache and mirror folders use the same
+REPOSITORY/COMMIT/PATH. `licence` is that of the repository that hosts the file; the terms of the measurements
+themselves are in `terms`.
 """
 
 from __future__ import annotations
@@ -133,7 +138,9 @@ def read_manifest(text: str) -> Mapping[str, Dataset]:
 @functools.cache
 def datasets() -> Mapping[str, Dataset]:
     """The data sets that the gym knows, by name."""
-    return read_manifest(files(__package__).joinpath("manifest.toml").read_text(encoding="utf-8"))
+    folder = files(__package__) / "manifests"
+    parts = sorted((part for part in folder.iterdir() if part.name.endswith(".toml")), key=lambda part: part.name)
+    return read_manifest("\n".join(part.read_text(encoding="utf-8") for part in parts))
 
 
 def dataset(name: str) -> Dataset:

@@ -9,20 +9,15 @@ group's archive, each checked by its own sha256, size and row count.
 
 from __future__ import annotations
 
-import csv
 import difflib
 import functools
-import hashlib
-import io
-import math
-import zipfile
 from dataclasses import dataclass
 from typing import Literal
 
 from mmai_gym.contracts import DataError, Split, UsageError, row_id
+from mmai_gym.sources import tables
 from mmai_gym.sources.endpoints import ENDPOINTS, Endpoint
-from mmai_gym.sources.fetching import path_of
-from mmai_gym.sources.manifest import File, Member, dataset
+from mmai_gym.sources.manifest import dataset
 from mmai_gym.sources.scaffolds import scaffold_fraction
 
 __all__ = ["ENDPOINTS", "AdmetMolecule", "Endpoint", "endpoint", "molecules", "sizes"]
@@ -105,41 +100,20 @@ def _in_valid(name: str, seed: int) -> tuple[bool, ...]:
 def _table(name: str, table: Literal["train_val", "test"]) -> tuple[AdmetMolecule, ...]:
     file = dataset("tdc-admet").file("group")
     member = file.member(f"admet_group/{name}/{table}.csv")
-    where = f"{file.path}, {member.path}"
-    reader = csv.reader(io.StringIO(_read(file, member).decode("utf-8")))
-    if next(reader, None) != _COLUMNS:
-        raise DataError(f"{where}: the columns are not {', '.join(_COLUMNS)}")
     binary = ENDPOINTS[name].kind == "binary"
-    rows = tuple(
-        AdmetMolecule(row_id("tdc-admet", name, table, position), *_fields(row, binary, where, position))
-        for position, row in enumerate(reader)
+    return tuple(
+        AdmetMolecule(
+            row_id("tdc-admet", name, table, position),
+            row["Drug_ID"],
+            row["Drug"],
+            _label(row["Y"], binary, f"{file.path}, {member.path}, row {position}"),
+        )
+        for position, row in enumerate(tables.table(file, _COLUMNS, member))
     )
-    if len(rows) != member.rows:
-        raise DataError(f"{where} has {len(rows):,} rows instead of {member.rows:,}")
-    return rows
 
 
-def _fields(row: list[str], binary: bool, where: str, position: int) -> tuple[str, str, float]:
-    try:
-        name, smiles, text = row
-        label = float(text)
-    except ValueError as error:
-        raise DataError(f"{where}, row {position}: not a name, a SMILES and a number: {row}") from error
-    if not math.isfinite(label) or (binary and label not in (0.0, 1.0)):
-        raise DataError(f"{where}, row {position}: the label {text} is not {'0 or 1' if binary else 'finite'}")
-    return name, smiles, label
-
-
-def _read(file: File, member: Member) -> bytes:
-    """The bytes of one table of the archive. Only members that the manifest names are ever unpacked."""
-    path = path_of(file)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(member.path).file_size != member.bytes:
-                raise DataError(f"{member.path} in {path} does not have the {member.bytes:,} bytes it should have")
-            content = archive.read(member.path)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot read {member.path} in {path}: {error}") from error
-    if hashlib.sha256(content).hexdigest() != member.sha256:
-        raise DataError(f"{member.path} in {path} has another sha256 than the manifest says")
-    return content
+def _label(field: str, binary: bool, where: str) -> float:
+    label = tables.finite(field, where)
+    if binary and label not in (0.0, 1.0):
+        raise DataError(f"{where}: the label {field} is not 0 or 1")
+    return label
