@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "mmai_gym"
 # From the ground up. Rooms on one line do not import each other.
 ROOMS = [
     ("contracts",),
-    ("extras",),
+    ("extras", "lineage"),
     ("stats", "workers", "records"),
     ("molecules",),
     ("sources",),

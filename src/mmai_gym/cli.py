@@ -303,19 +303,26 @@ def data_verify(
 
 @data.command()
 def audit(
-    prefix: Annotated[str, typer.Argument(metavar="TASKS", help="Task names or a prefix.")],
+    prefixes: Annotated[
+        list[str] | None, typer.Argument(metavar="[TASKS...]", help="Task names or prefixes; all by default.")
+    ] = None,
     as_json: JsonOption = False,
+    out: Annotated[Path, typer.Option(help="Store the findings in this file, as JSON.")] = Path(),
 ) -> None:
-    """Look for test molecules in training data, and for repeated molecules with different labels."""
+    """Compare test sets with everything that may train: shared molecules, conflicts, neighbours, lineage."""
     from mmai_gym import audit as room
     from mmai_gym import tasks
 
+    names = [name for prefix in prefixes for name in tasks.match(prefix)] if prefixes else tasks.names()
     with progress_bar() as progress:
-        found = room.audit(tasks.match(prefix), progress)
+        found = room.audit(list(dict.fromkeys(names)), progress)
+    if out != Path():
+        found.write(out)
+        stderr.print(f"findings: {out}", markup=False)
     if as_json:
         print_json(found.as_dict())
     else:
-        Console().print(found.table())
+        Console().print(found.render())
 
 
 @data.command()

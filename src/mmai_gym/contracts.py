@@ -330,8 +330,14 @@ class Task(Protocol):
     def question(self, example: Example) -> Question:
         """Typed spans, exactly one of which is the answer form."""
 
-    def answer(self, example: Example) -> str:
-        """The gold answer as a model should write it between the answer tags."""
+    def answer(self, example: Example) -> str | None:
+        """The gold answer as a model should write it between the answer tags; None where nobody knows one.
+
+        Inputs of an optimization benchmark come without an answer. They can be tested on, not trained on.
+        """
+
+    def omitted(self) -> Mapping[str, int]:
+        """Rows of the source that give no example, counted by reason; a run record states them."""
 
     def augment(self, example: Example, seed: int) -> Example:
         """An equivalent example written another way (a randomized SMILES), for training only."""

@@ -38,6 +38,9 @@ def test_every_task_verifies_its_own_gold_answers_to_one(name: str) -> None:
     task = tasks.get(name)
     assert isinstance(task, Task)
     for example in sample(name):
+        if task.answer(example) is None:
+            assert example.split == "test"
+            continue
         verdict = task.verify(example, f"<answer>{task.answer(example)}</answer>")
         assert (verdict.score, verdict.reason) == (1.0, Reason.CORRECT), (example, verdict)
         assert verdict.verifier_version == task.version
@@ -50,6 +53,8 @@ def test_every_question_is_well_formed_in_both_renderings(name: str) -> None:
         question = task.question(example)
         form = answer_form(question)
         answer = task.answer(example)
+        if answer is None:
+            continue
         prompt, target = compact_row(question, answer)
         assert prompt.startswith("<|bos|>") and prompt.endswith("<answer>")
         assert target.endswith("</answer><|eos|>")
@@ -65,7 +70,8 @@ def test_a_rewritten_example_has_the_same_identity_and_a_right_answer(name: str)
     for i, example in enumerate(sample(name, 4)):
         other = task.augment(example, item_seed(name, task.version, example.split, 0, i))
         assert (other.id, other.task, other.split) == (example.id, example.task, example.split)
-        assert task.verify(other, f"<answer>{task.answer(other)}</answer>").score == 1.0
+        if task.answer(example) is not None:
+            assert task.verify(other, f"<answer>{task.answer(other)}</answer>").score == 1.0
         assert task.augment(example, 7) == task.augment(example, 7)
 
 

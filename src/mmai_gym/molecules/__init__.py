@@ -46,6 +46,12 @@ from mmai_gym.molecules.inchi_view import (
     inchi,
     inchikey,
 )
+from mmai_gym.molecules.mapping import (
+    AtomMapping,
+    ReactionCentre,
+    map_reaction,
+    reaction_centre,
+)
 from mmai_gym.molecules.pairs import (
     Fragmentation,
     MatchedPair,
@@ -93,6 +99,7 @@ __all__ = [
     "MAX_SMILES_LENGTH",
     "NODE_COLUMNS",
     "TEMPLATES",
+    "AtomMapping",
     "Conformer",
     "Fingerprint",
     "Fragmentation",
@@ -102,6 +109,7 @@ __all__ = [
     "MatchedPair",
     "Mol",
     "MolecularGraph",
+    "ReactionCentre",
     "ReactionTemplate",
     "aligned_pair",
     "aligned_to_canonical",
@@ -127,6 +135,7 @@ __all__ = [
     "inchi",
     "inchikey",
     "is_valid",
+    "map_reaction",
     "matched_pairs",
     "molecular_graph",
     "molecule_svg",
@@ -137,6 +146,7 @@ __all__ = [
     "parse_formula",
     "preferred_cut",
     "randomized",
+    "reaction_centre",
     "reaction_svg",
     "retro_cuts",
     "root_aligned",

@@ -165,7 +165,9 @@ def question_sentence(question: Question) -> Markup:
     return join(parts, between=" ")
 
 
-def _figures(question: Question, form: AnswerForm, known: str, verdict: Verdict, pencil: Pencil) -> list[Markup]:
+def _figures(
+    question: Question, form: AnswerForm, known: str | None, verdict: Verdict, pencil: Pencil
+) -> list[Markup]:
     """The molecules of the question, then what is known and what was answered where those can be drawn."""
     shown = [span for span in question if isinstance(span, Molecule)]
     if isinstance(form, Indices) and len(shown) == 1 and shown[0].view in _DRAWABLE:
@@ -180,7 +182,8 @@ def _figures(question: Question, form: AnswerForm, known: str, verdict: Verdict,
         for span, name in zip(shown, names, strict=True)
     ]
     if isinstance(form, Structure):
-        figures.append(pencil.molecule(known, "A known answer"))
+        if known is not None:
+            figures.append(pencil.molecule(known, "A known answer"))
         figures.append(
             element("p", "The model gave no answer.", class_="undrawn")
             if verdict.answer is None
@@ -206,14 +209,17 @@ def _positions(answer: str | None) -> list[int]:
     )
 
 
-def _comparison(form: AnswerForm, known: str, case: Case) -> Markup:
+def _comparison(form: AnswerForm, known: str | None, case: Case) -> Markup:
     """Known and given answer side by side (unless they are drawn), then the verifier's reason and numbers."""
     verdict, rows = case.verdict, []
     if not isinstance(form, Structure):
         unit = f" {form.unit}" if isinstance(form, Number) and form.unit else ""
         kind = "True value" if isinstance(form, Number) else "Right answer"
         given = "none" if verdict.answer is None else clip(verdict.answer, 200)
-        rows += [(kind, clip(known, 200) + unit), ("Model", given + (unit if verdict.answer is not None else ""))]
+        rows += [
+            (kind, clip(known or "unknown", 200) + unit),
+            ("Model", given + (unit if verdict.answer is not None else "")),
+        ]
     if isinstance(form, Choice) and (belief := case.result.prediction.probabilities):
         rows.append(("Probabilities", ", ".join(f"{option} {p:.2f}" for option, p in belief.items())))
     if told := _told(verdict):

@@ -92,7 +92,7 @@ def predicted_value(result: Result) -> float:
 
 
 def _parity(chapter: Chapter, task: Task, results: Sequence[Result], unit: str, prefix: str) -> Markup | None:
-    pairs = [(float(task.answer(result.example)), predicted_value(result)) for result in results]
+    pairs = [(float(task.answer(result.example) or "nan"), predicted_value(result)) for result in results]
     finite = [(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]
     if len(finite) < _FEWEST:
         return None

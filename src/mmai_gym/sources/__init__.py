@@ -10,6 +10,7 @@ from mmai_gym.sources import embedded, tdc, uspto50k
 from mmai_gym.sources.fetching import FileReport, fetch, path_of, verify
 from mmai_gym.sources.files import cache_dir, write_atomically
 from mmai_gym.sources.manifest import Dataset, File, dataset, datasets
+from mmai_gym.sources.memory import kept, kept_data_set
 
 
 def list_datasets() -> tuple[str, ...]:
@@ -48,6 +49,8 @@ __all__ = [
     "describe",
     "embedded",
     "fetch",
+    "kept",
+    "kept_data_set",
     "list_datasets",
     "path_of",
     "tdc",

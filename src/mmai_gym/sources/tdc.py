@@ -10,7 +10,6 @@ group's archive, each checked by its own sha256, size and row count.
 from __future__ import annotations
 
 import difflib
-import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +17,7 @@ from mmai_gym.contracts import DataError, Split, UsageError, row_id
 from mmai_gym.sources import tables
 from mmai_gym.sources.endpoints import ENDPOINTS, Endpoint
 from mmai_gym.sources.manifest import dataset
+from mmai_gym.sources.memory import kept
 from mmai_gym.sources.scaffolds import scaffold_fraction
 
 __all__ = ["ENDPOINTS", "AdmetMolecule", "Endpoint", "endpoint", "molecules", "sizes"]
@@ -84,19 +84,19 @@ def sizes(name: str) -> dict[str, int]:
     return {"train": known.train, "valid": known.valid, "test": known.test}
 
 
-@functools.cache
+@kept("tdc-admet")
 def _part(name: str, valid: bool, seed: int) -> tuple[AdmetMolecule, ...]:
     rows = _table(name, "train_val")
     return tuple(row for row, in_valid in zip(rows, _in_valid(name, seed), strict=True) if in_valid is valid)
 
 
-@functools.cache
+@kept("tdc-admet")
 def _in_valid(name: str, seed: int) -> tuple[bool, ...]:
     # The top of the hash, since a molecule that cannot be read gets 0 and then trains.
     return tuple(scaffold_fraction(row.smiles, seed) >= _VALID_FROM for row in _table(name, "train_val"))
 
 
-@functools.cache
+@kept("tdc-admet")
 def _table(name: str, table: Literal["train_val", "test"]) -> tuple[AdmetMolecule, ...]:
     file = dataset("tdc-admet").file("group")
     member = file.member(f"admet_group/{name}/{table}.csv")

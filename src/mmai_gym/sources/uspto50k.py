@@ -14,7 +14,6 @@ both sides are written canonically, members of a set sorted, before a reaction l
 from __future__ import annotations
 
 import csv
-import functools
 import hashlib
 import io
 import json
@@ -32,6 +31,7 @@ from mmai_gym.molecules import canonical_set, connectivity
 from mmai_gym.sources.fetching import path_of
 from mmai_gym.sources.files import cache_dir, sha256_of, write_atomically
 from mmai_gym.sources.manifest import Dataset, File, dataset
+from mmai_gym.sources.memory import kept
 
 SIZES: Mapping[Split, int] = {"train": 39_964, "valid": 5_001, "test": 5_007}
 """Rows per split under RDKit 2026.09.1; another release may canonicalise, and so keep, a few train rows
@@ -97,7 +97,7 @@ def derive_train(progress: Progress | None = None) -> Path:
 # --------------------------------------------------------------------------------------------------- held-out sets
 
 
-@functools.cache
+@kept("uspto-50k")
 def _held_out(split: Literal["valid", "test"]) -> tuple[Reaction, ...]:
     file = dataset("uspto-50k").file(f"dai-{split}")
     return tuple(
@@ -129,7 +129,7 @@ def _require_rows(file: File, found: int) -> None:
 # --------------------------------------------------------------------------------------------------- training set
 
 
-@functools.cache
+@kept("uspto-50k")
 def _train() -> tuple[Reaction, ...]:
     record = _train_record(None)
     omitted = {position for positions in record["omitted"].values() for position in positions}

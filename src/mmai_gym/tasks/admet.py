@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from mmai_gym.contracts import Example, InvalidMolecule, Split
-from mmai_gym.sources import tdc
+from mmai_gym.sources import kept, tdc
 from mmai_gym.tasks.base import BaseTask
 from mmai_gym.tasks.measurement import Classification, Measurement, Row, SingleMolecule
 
 
-@functools.cache
+@kept("tdc-admet")
 def _rows(endpoint: str, split: Split) -> tuple[Row, ...]:
     binary = tdc.ENDPOINTS[endpoint].kind == "binary"
     return tuple(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, overload
 
@@ -77,8 +77,8 @@ class BaseTask(ABC):
         """Typed spans with exactly one answer form."""
 
     @abstractmethod
-    def answer(self, example: Example) -> str:
-        """The gold answer, as it should stand between the answer tags."""
+    def answer(self, example: Example) -> str | None:
+        """The gold answer, as it should stand between the answer tags; None where nobody knows one."""
 
     @abstractmethod
     def judge(self, example: Example, answer: str) -> Verdict:
@@ -91,6 +91,10 @@ class BaseTask(ABC):
     def sizes(self) -> dict[str, int]:
         """Number of examples per split."""
         return {split: len(self.examples(split)) for split in SPLITS}
+
+    def omitted(self) -> Mapping[str, int]:
+        """Rows of the source that give no example, by reason. Nothing may be left out without standing here."""
+        return {}
 
     def augment(self, example: Example, seed: int) -> Example:
         """The same example with its molecule written from another atom; the gold must not depend on the writing."""

@@ -51,6 +51,21 @@ def number_grid(labels: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted({float(f"{centre:.6g}") for centre in centres}))
 
 
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """What a task keeps of its training labels: grid of the answers, median, mean absolute deviation from it."""
+
+    grid: tuple[float, ...]
+    middle: float
+    deviation: float
+
+    @staticmethod
+    def of(labels: Sequence[float]) -> Scales:
+        values = np.asarray(labels, dtype=np.float64)
+        middle = float(np.median(values))
+        return Scales(number_grid(labels), middle, float(np.mean(np.abs(values - middle))))
+
+
 class SingleMolecule(BaseTask):
     """One molecule, one property name, one label."""
 
@@ -87,23 +102,23 @@ class Measurement(SingleMolecule):
     asks = "Predict"
 
     @functools.cached_property
-    def _labels(self) -> tuple[float, ...]:
-        return tuple(float(row.label) for row in self.rows("train"))
+    def _scales(self) -> Scales:
+        return Scales.of([float(row.label) for row in self.rows("train")])
 
-    @functools.cached_property
+    @property
     def grid(self) -> tuple[float, ...]:
         """Bin centres of the compact number rendering."""
-        return number_grid(self._labels)
+        return self._scales.grid
 
-    @functools.cached_property
+    @property
     def middle(self) -> float:
         """Median of the training labels."""
-        return float(np.median(self._labels))
+        return self._scales.middle
 
-    @functools.cached_property
+    @property
     def scale(self) -> float:
         """Mean absolute deviation of the training labels from their median."""
-        return float(np.mean(np.abs(np.asarray(self._labels) - self.middle)))
+        return self._scales.deviation
 
     def question(self, example: Example) -> Question:
         return (

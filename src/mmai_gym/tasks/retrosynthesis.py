@@ -38,7 +38,7 @@ from mmai_gym.molecules import (
     preferred_cut,
     root_aligned,
 )
-from mmai_gym.sources import embedded, uspto50k
+from mmai_gym.sources import embedded, kept, uspto50k
 from mmai_gym.stats import proportion
 from mmai_gym.tasks.base import BaseTask, LazyExamples
 from mmai_gym.tasks.derived import derived_column
@@ -158,7 +158,7 @@ class Uspto50k(Retrosynthesis):
         return example
 
 
-@functools.cache
+@kept("uspto-50k")
 def _uspto_rows(split: Split) -> tuple[tuple[str, str, str], ...]:
     return tuple((row.id, row.product, row.reactants) for row in uspto50k.reactions(split))
 

@@ -14,7 +14,7 @@ import itertools
 import os
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
@@ -23,6 +23,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from mmai_gym import lineage
+from mmai_gym.audit import Exclusions, Guard, Reason
 from mmai_gym.contracts import DataError, Example, Progress, Question, Split, UsageError, item_seed
 from mmai_gym.records import library_versions
 from mmai_gym.tasks.base import BaseTask
@@ -48,17 +50,27 @@ def build(
     examples per task. A task without a validation split gives none.
 
     Raises:
-        DataError: a task has no usable training row, a row is wrong, or the corpus that is there is damaged or was
-            made from something else.
-        UsageError: the mixture names an unknown task, or the vocabulary does not fit into 16 bits.
+        DataError: a task has no usable training row, a row is wrong, the file of a test set to be excluded is missing,
+            or the corpus that is there is damaged or was made from something else.
+        UsageError: the mixture names an unknown task, a label comes from a teacher that has seen the test sets, or the
+            vocabulary does not fit into 16 bits.
     """
     if len(tokenizer) > 1 << 16:
         raise UsageError(f"a corpus stores ids of 16 bits, the tokenizer has {len(tokenizer)} tokens")
     portions = stage.portions()
+    lineage.check(
+        {teacher.name for task, _ in portions for teacher in lineage.teachers_of(task.name)}, recipe.tests()
+    )
+    exclusions = Exclusions(recipe.tests(), recipe.exclude.rules, strict=recipe.exclude.strict)
+    guards = {task.name: guard for task, _ in portions if (guard := exclusions.guard(task, progress)) is not None}
     validation = [(task, Portion(limit=recipe.schedule.validate_rows)) for task, _ in portions]
-    plan = _Plan.of(recipe, "train", portions, tokenizer, stage.language)
-    train = _build_split(plan, folder / "train", tokenizer, progress)
-    valid = _build_split(_Plan.of(recipe, "valid", validation, tokenizer), folder / "valid", tokenizer, progress)
+    train, valid = (
+        _build_split(plan, folder / plan.split, tokenizer, progress)
+        for plan in (
+            _Plan.of(recipe, "train", portions, tokenizer, exclusions, guards, stage.language),
+            _Plan.of(recipe, "valid", validation, tokenizer, exclusions, guards),
+        )
+    )
     return train, valid
 
 
@@ -71,9 +83,12 @@ def choose(task: BaseTask, split: Split, n: int, limit: int | None, seed: int) -
     """Ascending positions of at most `limit` of `n` examples; a smaller limit chooses a subset of a larger's."""
     if limit is None or limit >= n:
         return list(range(n))
-    return sorted(
-        sorted(range(n), key=lambda i: item_seed(task.name, task.version, f"{split}/limit", seed, i))[:limit]
-    )
+    return sorted(_order(task, split, n, seed)[:limit])
+
+
+def _order(task: BaseTask, split: Split, n: int, seed: int) -> list[int]:
+    """Positions in the order in which a limit takes them."""
+    return sorted(range(n), key=lambda i: item_seed(task.name, task.version, f"{split}/limit", seed, i))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,7 @@ class _Plan:
     max_length: int
     language: bool
     portions: Sequence[tuple[BaseTask, Portion]]
+    guards: Mapping[str, Guard]
     made_from: dict[str, Any]
 
     @staticmethod
@@ -93,9 +109,11 @@ class _Plan:
         split: Split,
         portions: Sequence[tuple[BaseTask, Portion]],
         tokenizer: PreTrainedTokenizerFast,
+        exclusions: Exclusions,
+        guards: Mapping[str, Guard],
         language: bool = False,
     ) -> _Plan:
-        made_from = {
+        made_from: dict[str, Any] = {
             "seed": recipe.seed,
             "max_length": recipe.batch.max_length,
             "language": language,
@@ -104,7 +122,9 @@ class _Plan:
             "tokenizer": tokenizer_hash(tokenizer),
             "template": template_hash(),
         }
-        return _Plan(split, recipe.seed, recipe.batch.max_length, language, portions, made_from)
+        if guards:
+            made_from["exclusions"] = exclusions.describe()
+        return _Plan(split, recipe.seed, recipe.batch.max_length, language, portions, guards, made_from)
 
 
 def _build_split(plan: _Plan, folder: Path, tokenizer: PreTrainedTokenizerFast, progress: Progress) -> Corpus:
@@ -114,12 +134,12 @@ def _build_split(plan: _Plan, folder: Path, tokenizer: PreTrainedTokenizerFast, 
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     with _Writer(partial) as writer:
-        counts = _write_rows(plan, writer, tokenizer, progress)
+        counts, dropped = _write_rows(plan, writer, tokenizer, progress)
         files = writer.finish()
     manifest = Manifest(
         version=FORMAT_VERSION,
         split=plan.split,
-        made_from=plan.made_from,
+        made_from=plan.made_from | ({"dropped": dropped} if plan.guards else {}),
         libraries=library_versions(["mmai-gym", "numpy", "rdkit", "tokenizers"]),
         tasks=counts,
         files=files,
@@ -168,13 +188,17 @@ class _Turn:
 
 def _write_rows(
     plan: _Plan, writer: _Writer, tokenizer: PreTrainedTokenizerFast, progress: Progress
-) -> list[TaskCount]:
-    """Write the rows of every task and say what each gave."""
+) -> tuple[list[TaskCount], list[dict[str, Any]]]:
+    """Write the rows of every task, and say what each gave and what the exclusions left out of it."""
     counts = [TaskCount(name=task.name, version=task.version) for task, _ in plan.portions]
-    sources = [
-        (task, portion, choose(task, plan.split, len(task.examples(plan.split)), portion.limit, plan.seed))
-        for task, portion in plan.portions
-    ]
+    dropped: list[dict[str, Any]] = []
+    sources: list[_Source] = []
+    for number, (task, portion) in enumerate(plan.portions):
+        progress(number, len(plan.portions), f"{plan.split} rows · {task.name}")
+        positions, reasons = _allowed(plan, task, portion)
+        sources.append((task, portion, positions))
+        if reasons:
+            dropped.append(_dropped(task, reasons))
     total = sum(len(positions) * portion.views for _, portion, positions in sources)
     done = 0
     rows = _rows(plan, sources)
@@ -185,15 +209,55 @@ def _write_rows(
     for count in counts if plan.split == "train" else ():
         if not count.questions:
             too_long = f"all {count.too_long} rows are longer than {plan.max_length} tokens"
-            why = too_long if count.too_long else "none"
+            excluded = [entry["examples"] for entry in dropped if entry["task"] == count.name]
+            why = (
+                too_long
+                if count.too_long
+                else f"{sum(excluded)} excluded as test molecules"
+                if excluded
+                else "none"
+            )
             raise DataError(
                 f"{count.name} has no training rows ({why}); take it out of the mixture or raise max_length"
             )
     progress(total, total, f"{plan.split} corpus")
-    return counts
+    return counts, dropped
 
 
 _Source = tuple[BaseTask, Portion, list[int]]
+
+
+def _allowed(plan: _Plan, task: BaseTask, portion: Portion) -> tuple[list[int], list[tuple[Reason, ...]]]:
+    """Positions that enter the corpus, and the reasons against each example that was chosen and left out.
+
+    Further examples take the place of those left out, so that a limit is reached where it can be.
+    """
+    examples = task.examples(plan.split)
+    limit = len(examples) if portion.limit is None else min(portion.limit, len(examples))
+    guard = plan.guards.get(task.name)
+    if guard is None:
+        return choose(task, plan.split, len(examples), limit, plan.seed), []
+    order = _order(task, plan.split, len(examples), plan.seed)
+    kept: list[int] = []
+    against: list[tuple[Reason, ...]] = []
+    while len(kept) < limit and len(kept) + len(against) < len(order):
+        start = len(kept) + len(against)
+        batch = order[start : start + limit - len(kept)]
+        for position, reasons in zip(batch, guard.reasons([examples[i] for i in batch]), strict=True):
+            if reasons:
+                against.append(reasons)
+            else:
+                kept.append(position)
+    return sorted(kept), against
+
+
+def _dropped(task: BaseTask, against: Sequence[tuple[Reason, ...]]) -> dict[str, Any]:
+    """Examples left out of a task: how many, and how many by rule and test set (one may count for several)."""
+    by: dict[str, dict[str, int]] = {}
+    for rule, test in sorted(reason for reasons in against for reason in reasons):
+        counts = by.setdefault(rule, {})
+        counts[test] = counts.get(test, 0) + 1
+    return {"task": task.name, "examples": len(against), "by_rule_and_test": by}
 
 
 def _rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Turn]]:
@@ -246,10 +310,8 @@ def _written(plan: _Plan, task: BaseTask, position: int, seed: int | None) -> tu
     if seed is not None:
         example = task.augment(example, seed)
     answer = task.answer(example)
-    if not answer.strip():
-        raise DataError(
-            f"{task.name}: example {example.id} has an empty answer; a row without one teaches silence"
-        )
+    if answer is None or not answer.strip():
+        raise DataError(f"{task.name}: example {example.id} has no answer; a row without one teaches silence")
     return example, task.question(example), answer
 
 

@@ -15,9 +15,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mmai_gym import tasks
+from mmai_gym.audit import Rule
 from mmai_gym.contracts import UsageError
 from mmai_gym.tasks.base import BaseTask
 
@@ -78,6 +79,17 @@ class Schedule(_Section):
     checkpoint_minutes: float = Field(default=2.0, ge=0)
 
 
+class Exclude(_Section):
+    """Which test molecules stay out of the corpora; the rules are in `audit.exclusions`."""
+
+    tests: tuple[str, ...] = ()
+    """Names or prefixes of the tasks that the model is to be evaluated on; none means those of its own mixtures."""
+    rules: tuple[Rule, ...] = get_args(Rule)
+    strict: bool = False
+    """Leave test molecules out of the training rows of their own data set as well, where the official split holds
+    otherwise: the 22 ADMET endpoints share many molecules."""
+
+
 class Portion(_Section):
     """How much of a task goes into a mixture."""
 
@@ -125,7 +137,16 @@ class Recipe(_Section):
     optimizer: Optimizer = Optimizer()
     batch: Batch = Batch()
     schedule: Schedule = Schedule()
+    exclude: Exclude = Exclude()
     stages: tuple[Stage, ...] = Field(alias="stage", min_length=1)
+
+    @field_validator("exclude", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        """`exclude = false` turns every rule off."""
+        if isinstance(value, bool):
+            return Exclude() if value else Exclude(rules=())
+        return value
 
     @model_validator(mode="after")
     def _stages_differ(self) -> Recipe:
@@ -139,12 +160,21 @@ class Recipe(_Section):
         found = {task.name: task for stage in self.stages for task, _ in stage.portions()}
         return [found[name] for name in sorted(found)]
 
+    def tests(self) -> list[str]:
+        """Names of the tasks whose test sets the corpora must not know. Raises UsageError where a prefix matches none."""
+        if not self.exclude.tests:
+            return [task.name for task in self.tasks()]
+        try:
+            return sorted({name for prefix in self.exclude.tests for name in tasks.match(prefix)})
+        except UsageError as error:
+            raise UsageError(f"exclude.tests: {error}") from error
+
     def to_toml(self) -> str:
         """The recipe with every default written out; `parse_recipe` of it gives the same recipe."""
         data = self.model_dump(by_alias=True, exclude_none=True)
         stages = data.pop("stage")
         lines = _keys(data)
-        for section in ("optimizer", "batch", "schedule"):
+        for section in ("optimizer", "batch", "schedule", "exclude"):
             lines += ["", f"[{section}]", *_keys(data[section])]
         for stage in stages:
             mixture = stage.pop("mixture")
@@ -201,6 +231,7 @@ def parse_recipe(text: str, source: str) -> Recipe:
         raise UsageError(f"recipe {source}: {faults}") from error
     try:
         recipe.tasks()
+        recipe.tests()
     except UsageError as error:
         raise UsageError(f"recipe {source}: {error}") from error
     return recipe
@@ -246,8 +277,8 @@ def _keys(section: dict[str, Any]) -> list[str]:
     return [f"{key} = {_text(value)}" for key, value in section.items() if not isinstance(value, dict)]
 
 
-def _text(value: str | float) -> str:
-    """A TOML value. JSON writes strings and numbers as TOML does, once it escapes no character beyond ASCII."""
+def _text(value: Any) -> str:
+    """A TOML value. JSON writes strings, numbers and lists of them as TOML does, if it escapes no non-ASCII character."""
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -33,23 +33,26 @@ def cheats(task: Task, example: Example) -> list[tuple[str, str]]:
     """
     question = task.question(example)
     form = answer_form(question)
-    gold, wrong = task.answer(example), _wrong(form, task.answer(example))
-    found = [
+    gold = task.answer(example)
+    found = _unasked(question) + ([] if gold is None else _misplaced(gold, _wrong(form, gold)))
+    found += [(f"copy of input {i}", _tag(span.text)) for i, span in enumerate(_molecules(question), start=1)]
+    if isinstance(form, Choice):
+        found += [
+            ("every option in one tag", _tag(", ".join(form.options))),
+            ("every option in its own tag", "".join(map(_tag, form.options))),
+        ]
+    # Copying is no cheat where it is the gold answer.
+    return [(name, text) for name, text in found if not (name.startswith("copy") and text == _tag(gold or ""))]
+
+
+def _unasked(question: Question) -> list[tuple[str, str]]:
+    """Cheats that need no answer to be known."""
+    return [
         ("empty", ""),
         ("blank answer", _tag("  \n ")),
         ("echo of the chat prompt", chat_prompt(question)),
         ("echo of the compact prompt", compact_prompt(question)),
         ("echo of the prompt as answer", _tag(chat_prompt(question))),
-        ("gold answer without tags", gold),
-        ("answer in an unclosed think block", f"<think>So it is {_tag(gold)}"),
-        ("answer in a closed think block", f"<think>So it is {_tag(gold)}</think>"),
-        ("answer before a stray think close", f"So it is {_tag(gold)}</think>"),
-        ("answer in a think block that opens twice", f"<think>First. <think>So it is {_tag(gold)}"),
-        ("unclosed answer", f"<answer>{gold}"),
-        ("two different answers", _tag(gold) + _tag(wrong)),
-        ("two different answers, wrong one first", _tag(wrong) + _tag(gold)),
-        ("answers nested", f"<answer>{wrong}{_tag(gold)}</answer>"),
-        ("answers in one tag", _tag(f"{gold} or {wrong}")),
         ("longest alkane", _tag("C" * 5000)),
         ("very long text", "Let me think again. " * 5000),
         ("megabyte of brackets", _tag("[" * 1_000_000)),
@@ -61,16 +64,25 @@ def cheats(task: Task, example: Example) -> list[tuple[str, str]]:
         ("not a number", _tag("nan")),
         ("infinity", _tag("inf")),
     ]
-    found += [(f"copy of input {i}", _tag(span.text)) for i, span in enumerate(_molecules(question), start=1)]
-    if isinstance(form, Choice):
-        found += [
-            ("every option in one tag", _tag(", ".join(form.options))),
-            ("every option in its own tag", "".join(map(_tag, form.options))),
-        ]
+
+
+def _misplaced(gold: str, wrong: str) -> list[tuple[str, str]]:
+    """The right answer where it does not count, or not alone."""
+    found = [
+        ("gold answer without tags", gold),
+        ("answer in an unclosed think block", f"<think>So it is {_tag(gold)}"),
+        ("answer in a closed think block", f"<think>So it is {_tag(gold)}</think>"),
+        ("answer before a stray think close", f"So it is {_tag(gold)}</think>"),
+        ("answer in a think block that opens twice", f"<think>First. <think>So it is {_tag(gold)}"),
+        ("unclosed answer", f"<answer>{gold}"),
+        ("two different answers", _tag(gold) + _tag(wrong)),
+        ("two different answers, wrong one first", _tag(wrong) + _tag(gold)),
+        ("answers nested", f"<answer>{wrong}{_tag(gold)}</answer>"),
+        ("answers in one tag", _tag(f"{gold} or {wrong}")),
+    ]
     if (disguised := gold.translate(_LOOK_ALIKES)) != gold:
         found.append(("look-alike letters", _tag(disguised)))
-    # Copying is no cheat where it is the gold answer.
-    return [(name, text) for name, text in found if not (name.startswith("copy") and text == _tag(gold))]
+    return found
 
 
 def _tag(answer: str) -> str:

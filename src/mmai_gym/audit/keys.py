@@ -1,0 +1,97 @@
+"""Identities of molecules, computed once and kept on disk: one file per data set and kind of identity.
+
+An InChIKey takes about half a millisecond, and an audit asks for most of a million, many of them again and again: the
+22 ADMET endpoints share molecules, and so do all questions about one. A file maps SMILES to identity. It holds for one
+release of RDKit, grows with what is asked, and may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from rdkit import rdBase
+
+from mmai_gym.contracts import InvalidMolecule
+from mmai_gym.molecules import canonical_set, connectivity
+from mmai_gym.sources import cache_dir, write_atomically
+from mmai_gym.tasks import BaseTask
+from mmai_gym.workers import WorkerPool
+
+_CHUNK = 200
+_WORTH_A_POOL = 1_000  # starting workers costs as much as this many molecules
+_SECONDS_PER_CHUNK = 120.0
+
+Identify = Callable[[list[str]], list[str | None]]
+
+
+def skeletons(smiles: list[str]) -> list[str | None]:
+    """First block of the InChIKey of each; None where a structure has none."""
+    return [_or_none(connectivity, text) for text in smiles]
+
+
+def sides(smiles: list[str]) -> list[str | None]:
+    """Canonical SMILES of each side of a reaction, parts sorted, atom maps removed; None where it cannot be read."""
+    return [_or_none(canonical_set, text) for text in smiles]
+
+
+def _or_none(function: Callable[[str], str], text: str) -> str | None:
+    try:
+        return function(text)
+    except InvalidMolecule:
+        return None
+
+
+def dataset_of(task: BaseTask) -> str:
+    """The name under which the molecules of a task are kept: that of its data sets."""
+    return "+".join(task.sources) or task.family
+
+
+class Keys:
+    """Identities of the molecules of one data set.
+
+    Args:
+        dataset: names the file.
+        identify: importable, pure; `skeletons` or `sides`.
+    """
+
+    def __init__(self, dataset: str, identify: Identify) -> None:
+        self._identify = identify
+        self._path = cache_dir() / "derived" / f"{identify.__name__}-{dataset}-rdkit-{rdBase.rdkitVersion}.json.gz"
+        self._known = _stored(self._path)
+
+    def of(self, smiles: Sequence[str]) -> list[str | None]:
+        """The identity of each, in order; what is new is computed on all cores and stored."""
+        new = [text for text in dict.fromkeys(smiles) if text not in self._known]
+        if new:
+            self._known |= zip(new, self._computed(new), strict=True)
+            write_atomically(self._path, gzip.compress(json.dumps(self._known).encode(), 1, mtime=0))
+        return [self._known[text] for text in smiles]
+
+    def _computed(self, smiles: list[str]) -> Iterable[str | None]:
+        if len(smiles) < _WORTH_A_POOL:
+            return self._identify(smiles)
+        return _pooled(self._identify, smiles)
+
+
+def _pooled(identify: Identify, smiles: list[str]) -> Iterator[str | None]:
+    chunks = [smiles[start : start + _CHUNK] for start in range(0, len(smiles), _CHUNK)]
+    with WorkerPool(identify, workers=os.cpu_count() or 1, seconds=_SECONDS_PER_CHUNK) as pool:
+        outcomes = list(pool.map(chunks))
+        for chunk, outcome in zip(chunks, outcomes, strict=True):
+            if outcome.error is None:
+                yield from outcome.value
+            else:  # one molecule took the worker down: the others of its chunk are not to blame
+                for single in pool.map([text] for text in chunk):
+                    yield single.value[0] if single.error is None else None
+
+
+def _stored(path: Path) -> dict[str, str | None]:
+    try:
+        found = json.loads(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, ValueError):
+        return {}  # absent or damaged: worth one computation, not an error
+    return found if isinstance(found, dict) else {}
