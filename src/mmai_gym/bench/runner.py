@@ -183,6 +183,7 @@ def _header(
             "families": families,
             "split": split,
             "limit": limit,
+            "omitted": {job.task.name: dict(left) for job in work if (left := job.task.omitted())},
         },
         tasks={job.task.name: job.task.version for job in work},
         checksums=_checksums(model, work),
