@@ -1,7 +1,8 @@
 """ADMET prediction: the 22 endpoints of the TDC benchmark group, official scaffold split (Huang et al. 2021).
 
 The metric of each endpoint is the one of the public board. All rows are kept as they are in the files, repeated and
-unparsable SMILES included, since that is what published numbers were computed on.
+unparsable SMILES included, since that is what published numbers were computed on; SMILES are shown as the files have
+them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def _rows(endpoint: str, split: Split) -> tuple[Row, ...]:
 
 def _make(endpoint: str) -> BaseTask:
     read = functools.partial(_rows, endpoint)
-    return endpoint_task(f"admet/{endpoint}", tdc.ENDPOINTS[endpoint], "tdc-admet", read)
+    return endpoint_task(f"admet/{endpoint}", tdc.ENDPOINTS[endpoint], "tdc-admet", read, write=str)
 
 
 TASKS: tuple[Callable[[], BaseTask], ...] = tuple(functools.partial(_make, endpoint) for endpoint in tdc.ENDPOINTS)

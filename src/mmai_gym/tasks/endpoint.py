@@ -1,7 +1,10 @@
 """Tasks on public tables of labelled molecules: one task per endpoint, whatever set it comes from.
 
 The words, the unit and the metric stand in the `Endpoint` of the loader; a family of tasks says only where the rows of
-a split come from and which rows give no example.
+a split come from and which rows give no example. A molecule is shown in RDKit's canonical writing unless the family
+has a reason to show what the file holds: files mix several writings, and in some the writing alone gives labels away
+(all toxic aromatic molecules of ClinTox, and no others, have alternating double bonds), so that a model that reads
+text would score by spelling.
 """
 
 from __future__ import annotations
@@ -10,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from mmai_gym.contracts import Example, InvalidMolecule, Split
+from mmai_gym.molecules import canonical
 from mmai_gym.sources.endpoints import Endpoint, Kind
-from mmai_gym.tasks.base import BaseTask
+from mmai_gym.tasks.base import BaseTask, LazyExamples
 from mmai_gym.tasks.measurement import Classification, Measurement, Row, SingleMolecule
 
 
@@ -21,6 +25,7 @@ class _EndpointTask(SingleMolecule):
     Args:
         source: name of the data set.
         read: the rows of a split.
+        write: how an example shows the SMILES of a row.
         left_out: rows of the source that give no example, by reason.
     """
 
@@ -30,6 +35,7 @@ class _EndpointTask(SingleMolecule):
         endpoint: Endpoint,
         source: str,
         read: Callable[[Split], Sequence[Row]],
+        write: Callable[[str], str],
         left_out: Callable[[], Mapping[str, int]],
     ) -> None:
         self.name = name
@@ -41,10 +47,21 @@ class _EndpointTask(SingleMolecule):
         self.readout: Literal["mean", "median"] = "median" if endpoint.metric == "mae" else "mean"
         self._sizes = endpoint.sizes
         self._read = read
+        self._write = write
         self._left_out = left_out
 
     def rows(self, split: Split) -> Sequence[Row]:
         return self._read(split)
+
+    def examples(self, split: Split) -> Sequence[Example]:
+        rows = self.rows(split)
+
+        # Written when asked for: a set may have tens of thousands of molecules, of which a test reads five.
+        def make(i: int) -> Example:
+            row = rows[i]
+            return Example(row.id, self.name, split, {"smiles": self._write(row.smiles)}, row.label)
+
+        return LazyExamples(len(rows), make)
 
     def sizes(self) -> dict[str, int]:
         return dict(self._sizes)
@@ -72,11 +89,12 @@ def endpoint_task(
     endpoint: Endpoint,
     source: str,
     read: Callable[[Split], Sequence[Row]],
+    write: Callable[[str], str] = canonical,
     left_out: Callable[[], Mapping[str, int]] = dict,
 ) -> BaseTask:
     """The task of an endpoint; arguments as in `_EndpointTask`."""
     made = EndpointClass if endpoint.kind == "binary" else EndpointValue
-    return made(name, endpoint, source, read, left_out)
+    return made(name, endpoint, source, read, write, left_out)
 
 
 def labelled_row(id_: str, smiles: str, label: float, kind: Kind) -> Row:
