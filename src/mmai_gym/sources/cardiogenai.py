@@ -26,9 +26,10 @@ _MARKS: Mapping[str, Split | None] = {"Train": "train", "Validation": "valid", "
 
 @dataclass(frozen=True, slots=True)
 class ChannelMolecule:
-    """One row: `label` is the pIC50, `part` None where the file gives none."""
+    """One row: `label` is the pIC50, `part` None where the file gives none, `inchikey` the file's own."""
 
     id: str
+    inchikey: str
     smiles: str
     label: float
     part: Split | None
@@ -77,7 +78,9 @@ def _read(
         where = f"{file.path}, row {position}"
         label = read_label(row["pIC50"], "regression", where)
         found.append(
-            ChannelMolecule(row_id("cardiogenai", file.key, position), row["SMILES"], label, part(row, where))
+            ChannelMolecule(
+                row_id("cardiogenai", file.key, position), row["InChl Key"], row["SMILES"], label, part(row, where)
+            )
         )
     return tuple(found)
 
