@@ -1,12 +1,12 @@
 """Public data sets, pinned and verified, and the embedded set that needs no network.
 
-`fetch` and `verify` work on the data sets of the manifest (`list_datasets`); the modules `uspto50k`, `tdc` and
-`embedded` read their rows.
+`fetch` and `verify` work on the data sets of the manifest (`list_datasets`); a module per
+source (`uspto50k`, `tdc`, `moleculenet`, ..., `embedded`) reads its rows.
 """
 
 from __future__ import annotations
 
-from mmai_gym.sources import embedded, tdc, uspto50k
+from mmai_gym.sources import biogen, cardiogenai, embedded, moleculenet, pharmabench, tdc, uspto50k
 from mmai_gym.sources.fetching import FileReport, fetch, path_of, verify
 from mmai_gym.sources.files import cache_dir, write_atomically
 from mmai_gym.sources.manifest import Dataset, File, dataset, datasets
@@ -43,7 +43,9 @@ __all__ = [
     "Dataset",
     "File",
     "FileReport",
+    "biogen",
     "cache_dir",
+    "cardiogenai",
     "checksums",
     "dataset",
     "describe",
@@ -52,7 +54,9 @@ __all__ = [
     "kept",
     "kept_data_set",
     "list_datasets",
+    "moleculenet",
     "path_of",
+    "pharmabench",
     "tdc",
     "uspto50k",
     "verify",

@@ -14,7 +14,7 @@ import lzma
 import math
 import tarfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mmai_gym.contracts import DataError
 from mmai_gym.sources.fetching import path_of
@@ -104,6 +104,19 @@ def finite(field: str, where: str) -> float:
     if not math.isfinite(value):
         raise DataError(f"{where}: {field!r} is not finite")
     return value
+
+
+def distinct(keys: Iterable[str], where: str) -> None:
+    """Refuse a table in which a source's own identifier stands twice.
+
+    Raises:
+        DataError: the message begins with `where` and names the first repeated key.
+    """
+    seen: set[str] = set()
+    for key in keys:
+        if key in seen:
+            raise DataError(f"{where}: the identifier {key!r} stands in more than one row")
+        seen.add(key)
 
 
 def _name(file: File, member: Member | None) -> str:

@@ -16,9 +16,27 @@ from mmai_gym.tasks.base import BaseTask
 
 
 def _families() -> tuple[ModuleType, ...]:
-    from mmai_gym.tasks import activity, admet, functional_groups, optimization, properties, retrosynthesis
+    from mmai_gym.tasks import (
+        activity,
+        admet,
+        admet_external,
+        functional_groups,
+        moleculenet,
+        optimization,
+        properties,
+        retrosynthesis,
+    )
 
-    return (functional_groups, properties, admet, retrosynthesis, optimization, activity)
+    return (
+        functional_groups,
+        properties,
+        admet,
+        admet_external,
+        moleculenet,
+        retrosynthesis,
+        optimization,
+        activity,
+    )
 
 
 @functools.cache

@@ -74,7 +74,7 @@ def _belief(result: Result, positive: str) -> float:
 
 
 def value_metrics(results: Sequence[Result], unit: str, middle: float) -> dict[str, Estimate]:
-    """MAE, RMSE, Pearson and Spearman correlation of predicted and measured values.
+    """MAE, RMSE, share of the variance explained, Pearson and Spearman correlation of predicted and measured values.
 
     `middle` (the median of the training labels) stands in for answers without a number.
     """
@@ -86,6 +86,7 @@ def value_metrics(results: Sequence[Result], unit: str, middle: float) -> dict[s
     metrics = {
         "mae": _error(stats.mae, gold, values, unit),
         "rmse": _error(stats.rmse, gold, values, unit),
+        "r2": stats.bootstrap(stats.r2, gold, values),
         "pearson": stats.bootstrap(stats.pearson, gold, values),
         "spearman": stats.bootstrap(stats.spearman, gold, values),
     }
