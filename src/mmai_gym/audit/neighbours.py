@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mmai_gym.contracts import InvalidMolecule
 from mmai_gym.molecules import morgan_bits
+from mmai_gym.tasks.derived import derived_table
 
 MAX_TEST = 500
 MAX_TRAIN = 10_000
@@ -42,18 +43,25 @@ class Neighbours:
 
 
 def neighbours(task: str, train: Sequence[str], test: Sequence[str]) -> Neighbours | None:
-    """Quartiles of the similarity of two sets of different SMILES; None where one of them is empty."""
-    known, asked = (_fingerprints(_even(*part)) for part in ((train, MAX_TRAIN), (test, MAX_TEST)))
+    """Quartiles of the similarity of two sets of different SMILES, kept on disk; None where one of them is empty."""
+    known, asked = _even(train, MAX_TRAIN), _even(test, MAX_TEST)
+    # An empty line, which is no SMILES, stands between the two.
+    rows = derived_table("neighbours", "1", [*known, "", *asked], lambda: _similarities(known, asked))
+    sampled = len(train) > MAX_TRAIN or len(test) > MAX_TEST
+    return Neighbours(task, *rows[0], sampled) if rows else None
+
+
+def _similarities(train: Sequence[str], test: Sequence[str]) -> list[tuple[int, int, float, float, float, float]]:
+    """One row of the middle fields of `Neighbours`, or none."""
+    known, asked = _fingerprints(train), _fingerprints(test)
     if known is None or asked is None:
-        return None
+        return []
     common = asked @ known.T
     union = asked.sum(axis=1)[:, None] + known.sum(axis=1)[None, :] - common
     # Only a lone hydrogen has no bit; it resembles nothing.
     nearest = (common / np.maximum(union, 1)).max(axis=1)
     low, median, high = (round(float(value), 3) for value in np.quantile(nearest, (0.25, 0.5, 0.75)))
-    sampled = len(train) > MAX_TRAIN or len(test) > MAX_TEST
-    near = round(float(np.mean(nearest >= NEAR)), 3)
-    return Neighbours(task, len(asked), len(known), low, median, high, near, sampled)
+    return [(len(asked), len(known), low, median, high, round(float(np.mean(nearest >= NEAR)), 3))]
 
 
 def _even(smiles: Sequence[str], limit: int) -> Sequence[str]:
