@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -28,7 +28,7 @@ from mmai_gym.tasks.base import BaseTask
 
 Row = tuple[tuple[Molecule, ...], str | None]
 """The spans that a question shows, and its answer."""
-Install = Callable[..., None]
+YES_OR_NO = Choice(("yes", "no"))
 
 
 class SmallTask(BaseTask):
@@ -44,7 +44,7 @@ class SmallTask(BaseTask):
         sources: tuple[str, ...] = (),
         teachers: tuple[str, ...] = (),
         control: str = "measure",
-        form: AnswerForm = Choice(("yes", "no")),
+        form: AnswerForm = YES_OR_NO,
     ) -> None:
         self.name, self.sources, self.teachers = name, sources, teachers
         self.splits, self.control, self.form = splits, control, form

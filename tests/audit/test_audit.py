@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from small_tasks import AbsentTask, SmallTask, measured, pairs, quiet, register, retro
 
 from mmai_gym.audit import LISTS, Audit, Listed, Overlap, audit, comparing
 from mmai_gym.audit.content import Content
 from mmai_gym.contracts import Choice, Count, DataError, Molecule, UsageError
-from small_tasks import AbsentTask, SmallTask, measured, pairs, quiet, register, retro
 
 L_ALANINE, D_ALANINE = "C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O"
 
@@ -32,7 +32,9 @@ AMES = SmallTask(
     {"train": measured(D_ALANINE, "CCCC"), "test": measured("CCCC", "CCCCO")},
     sources=("tdc",),
 )
-BACE = SmallTask("moleculenet/bace", {"valid": measured("CCCC"), "test": measured("CCC")}, sources=("moleculenet",))
+BACE = SmallTask(
+    "moleculenet/bace", {"valid": measured("CCCC"), "test": measured("CCC")}, sources=("moleculenet",)
+)
 
 
 def overlaps(found: Sequence[Overlap]) -> dict[tuple[str, str], tuple[int, int, int, int]]:
@@ -92,7 +94,9 @@ def test_every_list_can_be_read_or_says_what_is_missing() -> None:
             assert "MMAI_GYM_MIRROR" in str(error)
 
 
-def test_reactions_are_compared_by_product_and_by_reactants_among_reagents(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reactions_are_compared_by_product_and_by_reactants_among_reagents(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     dai = retro(
         "retrosynthesis/dai",
         {"test": ["CCO.CC(=O)Cl>>CCOC(C)=O", "CCBr.CO>>CCOC", "CCN.CC(=O)Cl>>CCNC(C)=O"]},
@@ -196,9 +200,10 @@ def test_what_cannot_be_read_is_counted(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_an_unknown_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     register(monkeypatch, HERG)
-    for tests, against in ((["admit"], []), (["admet"], ["zink"])):
-        with pytest.raises(UsageError, match="admit|zink"):
-            audit(tests, against, quiet)
+    with pytest.raises(UsageError, match="admit"):
+        audit(["admit"], [], quiet)
+    with pytest.raises(UsageError, match="zink"):
+        audit(["admet"], ["zink"], quiet)
 
 
 def test_the_file_holds_every_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from small_tasks import SmallTask, forward, measured, pairs, retro
 
 from mmai_gym.audit.content import Content, content, kind
 from mmai_gym.contracts import Choice, Count, Example, Molecule, Question, Structure, Words
 from mmai_gym.molecules import inchi, to_selfies
-from small_tasks import SmallTask, forward, measured, pairs, retro
 
 YES = Choice(("yes", "no"))
 

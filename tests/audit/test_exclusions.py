@@ -5,20 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from small_tasks import Row, SmallTask, forward, measured, pairs, quiet, register, retro
 
 from mmai_gym import lineage
 from mmai_gym.audit import RULES, Exclusions
-from mmai_gym.audit.exclusions import _kind_of_rows
 from mmai_gym.contracts import Molecule, Structure, UsageError
-from small_tasks import Row, SmallTask, forward, measured, pairs, quiet, register, retro
 
 L_ALANINE, D_ALANINE = "C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O"
 ESTER = "CCO.CC(=O)Cl>>CC(=O)OCC"
-
-
-@pytest.fixture(autouse=True)
-def _forget_kinds() -> None:
-    _kind_of_rows.cache_clear()
 
 
 def reasons(
@@ -39,7 +33,9 @@ def herg(*smiles: str, **more: Any) -> SmallTask:
     return SmallTask("admet/herg", {"test": measured(*smiles)}, sources=("tdc-admet",), **more)
 
 
-def test_a_test_molecule_is_found_by_connectivity_on_either_side_of_a_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_test_molecule_is_found_by_connectivity_on_either_side_of_a_pair(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     both: Row = ((Molecule("CCO"), Molecule(D_ALANINE)), "yes")
     train = other(*measured(D_ALANINE, "CCO"), both)
     against = [("molecule", "admet/herg")]
@@ -162,7 +158,9 @@ def test_cold_drugs_and_cold_sequences_are_protected_from_every_other_source_ali
     assert reasons(monkeypatch, cliffs, COLD_DRUG) == [(("molecule", drug),), ()]
 
 
-def test_another_split_of_the_same_pairs_must_not_bring_the_cold_drug_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_split_of_the_same_pairs_must_not_bring_the_cold_drug_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     drug = "activity/davis/cold-drug"
     found = reasons(monkeypatch, COLD_TARGET, COLD_DRUG)
     assert found == [(), (("molecule", drug), ("pair", drug))]
@@ -212,4 +210,3 @@ def test_an_unknown_test_and_an_undeclared_teacher_are_refused(monkeypatch: pyte
         Exclusions(["a/c"])
     with pytest.raises(UsageError, match=r"'oracle-of-delphi' is not declared"):
         Exclusions(["a/b"])
-

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from rdkit import rdBase
+from small_tasks import fragile
 
 from mmai_gym.audit import keys
 from mmai_gym.audit.keys import Keys, sides, skeletons
-from small_tasks import fragile
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ by another data set, so their test sets protect nothing. Reactions and molecules
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,6 +69,7 @@ class Exclusions:
         self._strict = strict
         self._identify = _Identifier()
         self._protected: dict[str, _Identity] = {}
+        self._kinds: dict[str, Kind] = {}
 
     def guard(self, task: BaseTask, progress: Progress) -> Guard | None:
         """What decides about the training rows of `task`; None where no test set has to be protected from it.
@@ -96,15 +96,21 @@ class Exclusions:
         own = datasets_of(task) <= datasets_of(test) and not self._strict
         if own and task.name == test.name:
             return False
-        kinds = _kind_of_rows(task), _kind_of_rows(test)
+        kinds = self._kind(task), self._kind(test)
         if own and kinds != ("pair", "pair"):
             return False
         return kinds.count("reaction") != 1
 
+    def _kind(self, task: BaseTask) -> Kind:
+        """What the rows of a task tell about; those of the test split if it has any, since that is the smaller file."""
+        if task.name not in self._kinds:
+            self._kinds[task.name] = kind(task, "test") or kind(task, "train") or "molecule"
+        return self._kinds[task.name]
+
     def _protect(self, test: BaseTask) -> _Identity:
         rows = list(self._identify.rows(test, test.examples("test")))
         keys = {key for row in rows for key in row.keys}
-        if _kind_of_rows(test) == "pair":
+        if self._kind(test) == "pair":
             warm = {key for row in self._identify.rows(test, test.examples("train")) for key in row.keys}
             keys -= {key for key in warm if key[0] != "pair"}
         makings: dict[str, tuple[frozenset[str], ...]] = defaultdict(tuple)
@@ -166,12 +172,6 @@ def _same(row: _Identity, test: _Identity, product: str) -> bool:
     return any(
         mine <= theirs or mine >= theirs for mine in row.makings[product] for theirs in test.makings[product]
     )
-
-
-@functools.cache
-def _kind_of_rows(task: BaseTask) -> Kind:
-    """What the rows of a task tell about; those of the test split if it has any, since the smaller file is read."""
-    return kind(task, "test") or kind(task, "train") or "molecule"
 
 
 class _Identifier:

@@ -48,7 +48,10 @@ def neighbours(task: str, train: Sequence[str], test: Sequence[str]) -> Neighbou
     # An empty line, which is no SMILES, stands between the two.
     rows = derived_table("neighbours", "1", [*known, "", *asked], lambda: _similarities(known, asked))
     sampled = len(train) > MAX_TRAIN or len(test) > MAX_TEST
-    return Neighbours(task, *rows[0], sampled) if rows else None
+    if not rows:
+        return None
+    n_test, n_train, low, median, high, near = rows[0]
+    return Neighbours(task, n_test, n_train, low, median, high, near, sampled)
 
 
 def _similarities(train: Sequence[str], test: Sequence[str]) -> list[tuple[int, int, float, float, float, float]]:
