@@ -307,19 +307,28 @@ def data_verify(
 
 @data.command()
 def audit(
-    prefixes: Annotated[
-        list[str] | None, typer.Argument(metavar="[TASKS...]", help="Task names or prefixes; all by default.")
+    tests: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TASKS...]", help="Tasks, by name or prefix, whose test sets to compare; all by default."
+        ),
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Compare with these tasks and molecule lists only, by name or prefix; may be given often.",
+        ),
     ] = None,
     as_json: JsonOption = False,
     out: Annotated[Path, typer.Option(help="Store the findings in this file, as JSON.")] = Path(),
 ) -> None:
-    """Compare test sets with everything that may train: shared molecules, conflicts, neighbours, lineage."""
+    """What training sources know of test sets: shared molecules and reactions, conflicts, neighbours, lineage."""
     from mmai_gym import audit as room
     from mmai_gym import tasks
 
-    names = [name for prefix in prefixes for name in tasks.match(prefix)] if prefixes else tasks.names()
     with progress_bar() as progress:
-        found = room.audit(list(dict.fromkeys(names)), progress)
+        found = room.audit(tests or tasks.names(), against or room.everything(), progress)
     if out != Path():
         found.write(out)
         stderr.print(f"findings: {out}", markup=False)

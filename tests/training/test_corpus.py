@@ -12,7 +12,7 @@ from mmai_gym import tasks
 from mmai_gym.contracts import DataError, Example
 from mmai_gym.tasks.rendering import compact_row
 from mmai_gym.training import Corpus, Recipe, build, parse_recipe, recipe_tokenizer
-from mmai_gym.training.building import choose
+from mmai_gym.training.choosing import choose
 from mmai_gym.training.corpus import DTYPES
 
 
@@ -121,11 +121,11 @@ def test_rows_do_not_depend_on_how_many_are_written_at_once(
 
 def test_a_smaller_limit_chooses_a_part_of_a_larger_one() -> None:
     task = tasks.get("toy/length")
-    small, large = (choose(task, "train", 120, limit, seed=3) for limit in (10, 40))
+    small, large = (choose(task, "train", limit, seed=3).positions for limit in (10, 40))
     assert len(small) == 10
     assert set(small) < set(large)
     assert small == sorted(small)
-    assert choose(task, "train", 120, 10, seed=4) != small
+    assert choose(task, "train", 10, seed=4).positions != small
 
 
 def test_a_row_that_is_too_long_is_left_out_and_counted(
@@ -145,7 +145,8 @@ def test_a_task_whose_rows_are_all_too_long_is_an_error(
 ) -> None:
     short = recipe.model_copy(update={"batch": recipe.batch.model_copy(update={"max_length": 4})})
     with pytest.raises(
-        DataError, match=r"toy/length has no training rows \(all 120 rows are longer than 4 tokens\)"
+        DataError,
+        match=r"toy/length has no training rows: all 120 rows are longer than 4 tokens; raise max_length",
     ):
         build(short, recipe.stages[0], tmp_path, tokenizer, toy.quiet)
 
@@ -153,7 +154,8 @@ def test_a_task_whose_rows_are_all_too_long_is_an_error(
 def test_a_row_without_anything_supervised_names_its_task_and_example(
     recipe: Recipe, tokenizer: PreTrainedTokenizerFast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    example = tasks.get("toy/length").examples("train")[choose(tasks.get("toy/length"), "train", 120, 60, 5)[0]]
+    task = tasks.get("toy/length")
+    example = task.examples("train")[choose(task, "train", 60, 5).positions[0]]
     monkeypatch.setattr("mmai_gym.training.building.compact_row", lambda question, answer: ("<|bos|>", ""))
     with pytest.raises(DataError, match=rf"toy/length.*{example.id} has no supervised token"):
         build(recipe, recipe.stages[0], tmp_path, tokenizer, toy.quiet)
@@ -166,7 +168,7 @@ def test_an_empty_answer_names_its_task_and_example(
         return ""
 
     monkeypatch.setattr(toy.Length, "answer", answer)
-    with pytest.raises(DataError, match=r"toy/length: example \w{16} has an empty answer"):
+    with pytest.raises(DataError, match=r"toy/length: example \w{16} has no answer"):
         build(recipe, recipe.stages[0], tmp_path, tokenizer, toy.quiet)
 
 

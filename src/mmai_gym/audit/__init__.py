@@ -7,13 +7,15 @@ computed labels. It reports, and decides nothing; `exclusions` is the part that 
 
 from __future__ import annotations
 
-from mmai_gym.audit.comparing import audit
+from mmai_gym.audit.comparing import LISTS, Listed, audit, everything
+from mmai_gym.audit.conflicts import Conflict
 from mmai_gym.audit.exclusions import RULES, Exclusions, Guard, Reason, Rule
-from mmai_gym.audit.findings import Audit, Conflict, Held, Overlap, ReactionOverlap, Taught
+from mmai_gym.audit.findings import Audit, Held, Overlap, ReactionOverlap, Taught
 from mmai_gym.audit.ledger import Ledger
 from mmai_gym.audit.neighbours import Neighbours
 
 __all__ = [
+    "LISTS",
     "RULES",
     "Audit",
     "Conflict",
@@ -21,6 +23,7 @@ __all__ = [
     "Guard",
     "Held",
     "Ledger",
+    "Listed",
     "Neighbours",
     "Overlap",
     "ReactionOverlap",
@@ -28,4 +31,5 @@ __all__ = [
     "Rule",
     "Taught",
     "audit",
+    "everything",
 ]

@@ -7,52 +7,67 @@ it is registered. The controls of the question say which side of a reaction is a
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from mmai_gym.contracts import Example, InvalidMolecule, Molecule, Structure, Task, Words, answer_form
+from mmai_gym.contracts import Example, InvalidMolecule, Molecule, Question, Split, Structure, Words, answer_form
 from mmai_gym.molecules import from_inchi, from_selfies
+from mmai_gym.tasks import BaseTask
+
+Kind = Literal["molecule", "pair", "reaction"]
+"""What a row tells about: molecules, molecules together with proteins, or a reaction."""
 
 _READERS: dict[str, Callable[[str], str]] = {"smiles": str, "selfies": from_selfies, "inchi": from_inchi}
 _PROTEINS = frozenset({"protein", "antibody"})
 
 
 @dataclass(frozen=True, slots=True)
-class Reaction:
-    """Both sides as SMILES; `reactants` may hold reagents."""
-
-    product: str
-    reactants: str
-
-
-@dataclass(frozen=True, slots=True)
 class Content:
-    """SMILES of whole molecules (of a reaction its product alone), amino acid sequences, and the reaction."""
+    """SMILES of whole molecules (of a reaction its product alone), amino acid sequences, and a reaction's reactants.
+
+    Attributes:
+        reactants: SMILES, reagents among them where the source lists them so; None where there is no reaction.
+    """
 
     molecules: tuple[str, ...] = ()
     proteins: tuple[str, ...] = ()
-    reaction: Reaction | None = None
+    reactants: str | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What a row with this content tells about."""
+        if self.reactants is not None:
+            return "reaction"
+        return "pair" if self.proteins and self.molecules else "molecule"
 
 
-def content(task: Task, example: Example) -> Content:
+def content(example: Example, question: Question, answer: str | None) -> Content:
     """The content of one example. A view that cannot be turned into SMILES counts through the input `smiles` alone."""
-    question = task.question(example)
     shown = [span for span in question if isinstance(span, Molecule)]
     proteins = tuple(dict.fromkeys(span.text for span in shown if span.view in _PROTEINS))
     molecules = [text for span in shown if (text := _smiles(span.view, span.text)) is not None]
     controls = {span.control for span in question if isinstance(span, Words)}
-    answer = task.answer(example) or ""
     if "retrosynthesis" in controls:
-        product, reactants = ".".join(molecules), answer
-    elif "forward" in controls:
-        product, reactants = answer, ".".join(molecules)
-    else:
-        given = example.inputs.get("smiles")
-        molecules += [given] if isinstance(given, str) else []
-        form = answer_form(question)
-        molecules += [answer] if answer and isinstance(form, Structure) and form.role == "molecule" else []
-        return Content(tuple(dict.fromkeys(molecules)), proteins)
-    return Content((product,), proteins, Reaction(product, reactants))
+        return Content((".".join(molecules),), proteins, answer or "")
+    if "forward" in controls:
+        return Content((answer,) if answer else (), proteins, ".".join(molecules))
+    given = example.inputs.get("smiles")
+    molecules += [given] if isinstance(given, str) else []
+    form = answer_form(question)
+    molecules += [answer] if answer and isinstance(form, Structure) and form.role == "molecule" else []
+    return Content(tuple(dict.fromkeys(molecules)), proteins)
+
+
+def contents(task: BaseTask, examples: Sequence[Example]) -> list[Content]:
+    """The content of each example of a task."""
+    return [content(example, task.question(example), task.answer(example)) for example in examples]
+
+
+def kind(task: BaseTask, split: Split) -> Kind | None:
+    """What the rows of a split tell about, by its first one; None where it has none."""
+    found = contents(task, task.examples(split)[:1])
+    return found[0].kind if found else None
 
 
 @functools.lru_cache(maxsize=1024)

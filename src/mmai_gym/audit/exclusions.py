@@ -4,36 +4,47 @@ A test set is kept clean of *other* data sets. Inside its own the official split
 computed on it; the strict setting takes that away, too. A test set of pairs of molecule and protein protects what its
 own training part has never seen (the cold molecules, the cold sequences) and the pairs themselves, also from other
 splits of its data set. Labels that a documented rule computes from the structure (`lineage.computed`) cannot be betrayed
-by another data set, so their test sets protect nothing.
+by another data set, so their test sets protect nothing. Reactions and molecules with labels do not betray each other.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from mmai_gym import lineage, tasks
-from mmai_gym.audit.content import Content, content
-from mmai_gym.audit.keys import Keys, dataset_of, sides, skeletons
-from mmai_gym.contracts import Example, Progress, Split
+from mmai_gym.audit.content import Content, Kind, contents, kind
+from mmai_gym.audit.keys import Keys, dataset_name, datasets_of, sides, skeletons
+from mmai_gym.contracts import Example, Progress
 from mmai_gym.tasks import BaseTask
 
-Rule = Literal["molecule", "product", "reaction", "protein", "pair"]
+Rule = Literal["molecule", "protein", "pair", "product", "reaction"]
 RULES: Mapping[Rule, str] = {
-    "molecule": "a molecule of the row, on either side of a pair, has the connectivity of a test molecule; reactions "
-    "are spared, since their molecules carry no label",
-    "product": "the row's reaction makes a product of a test reaction, by connectivity; a shared reactant is no reason",
-    "reaction": "the row's reaction is a test reaction, by the canonical SMILES of both sides",
+    "molecule": "a molecule of the row, on either side of a pair, has the connectivity of a test molecule",
     "protein": "the row has the sequence of a cold test protein",
     "pair": "the row has the molecule and the sequence of a test pair",
+    "product": "the row's reaction makes a product of a test reaction, by connectivity; a shared reactant is no reason",
+    "reaction": "the row's reaction is a test reaction, by the canonical SMILES of both sides; reagents may be listed "
+    "on one of them only",
 }
 OFFICIAL = frozenset({"tdc-admet"})
-"""Data sets whose training part is the protocol itself: they lose rows in the strict setting only."""
+"""Data sets whose training part is the protocol itself: where one of their own test sets is among those protected, they
+lose rows in the strict setting only."""
 
 Reason: TypeAlias = tuple[Rule, str]
 """A rule, and the test set that it protects."""
 _Key: TypeAlias = tuple[Rule, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """What rules compare of one row, or of all rows of a test set: keys, and by product the sets of reactants."""
+
+    keys: frozenset[_Key]
+    makings: Mapping[str, tuple[frozenset[str], ...]]
 
 
 class Exclusions:
@@ -45,16 +56,20 @@ class Exclusions:
         strict: protect them from the training rows of their own data set as well.
 
     Raises:
-        UsageError: unknown task.
+        UsageError: unknown task, or one whose labels come from an undeclared teacher.
     """
 
     def __init__(
         self, tests: Iterable[str], rules: Iterable[Rule] = get_args(Rule), *, strict: bool = False
     ) -> None:
-        self._tests = [tasks.get(name) for name in tests if not lineage.computed(name)]
-        self._rules = tuple(rules)
+        named = [tasks.get(name) for name in tests]
+        self._tests = [test for test in named if not lineage.computed(test.teachers)]
+        self._official = OFFICIAL & {source for test in named for source in test.sources}
+        self._rules = frozenset(rules)
         self._strict = strict
-        self._protected: dict[str, frozenset[_Key]] = {}
+        self._identify = _Identifier()
+        self._protected: dict[str, _Identity] = {}
+        self._kinds: dict[str, Kind] = {}
 
     def guard(self, task: BaseTask, progress: Progress) -> Guard | None:
         """What decides about the training rows of `task`; None where no test set has to be protected from it.
@@ -62,31 +77,47 @@ class Exclusions:
         Raises:
             DataError: the file of a test set is missing.
         """
-        rivals = [test for test in self._tests if self._rules and self._rival(task, test)]
-        reasons: dict[_Key, list[str]] = {}
+        rivals = self._rivals(task) if self._rules else []
         for done, test in enumerate(rivals):
             if test.name not in self._protected:
                 progress(done, len(rivals), f"test molecules · {test.name}")
                 self._protected[test.name] = self._protect(test)
-            for key in self._protected[test.name]:
-                reasons.setdefault(key, []).append(test.name)
-        return Guard(task, reasons) if rivals else None
+        if not rivals:
+            return None
+        return Guard(task, self._rules, {test.name: self._protected[test.name] for test in rivals}, self._identify)
 
-    def _rival(self, task: BaseTask, test: BaseTask) -> bool:
-        if self._strict:
-            return True
-        if OFFICIAL & set(task.sources):
+    def _rivals(self, task: BaseTask) -> list[BaseTask]:
+        """The tests that must be protected from `task`."""
+        if datasets_of(task) <= self._official and not self._strict:
+            return []
+        return [test for test in self._tests if self._may_betray(task, test)]
+
+    def _may_betray(self, task: BaseTask, test: BaseTask) -> bool:
+        own = datasets_of(task) <= datasets_of(test) and not self._strict
+        if own and task.name == test.name:
             return False
-        if set(task.sources) & set(test.sources):
-            return task.name != test.name and _about_pairs(task) and _about_pairs(test)
-        return True
+        kinds = self._kind(task), self._kind(test)
+        if own and kinds != ("pair", "pair"):
+            return False
+        return kinds.count("reaction") != 1
 
-    def _protect(self, test: BaseTask) -> frozenset[_Key]:
-        keys = {key for row in _keys(test, test.examples("test")) for key in row}
-        if _about_pairs(test):
-            warm = {key for row in _keys(test, test.examples("train")) for key in row}
-            keys -= {key for key in warm if key[0] in ("molecule", "protein")}
-        return frozenset(key for key in keys if key[0] in self._rules)
+    def _kind(self, task: BaseTask) -> Kind:
+        """What the rows of a task tell about; those of the test split if it has any, since that is the smaller file."""
+        if task.name not in self._kinds:
+            self._kinds[task.name] = kind(task, "test") or kind(task, "train") or "molecule"
+        return self._kinds[task.name]
+
+    def _protect(self, test: BaseTask) -> _Identity:
+        rows = list(self._identify.rows(test, test.examples("test")))
+        keys = {key for row in rows for key in row.keys}
+        if self._kind(test) == "pair":
+            warm = {key for row in self._identify.rows(test, test.examples("train")) for key in row.keys}
+            keys -= {key for key in warm if key[0] != "pair"}
+        makings: dict[str, tuple[frozenset[str], ...]] = defaultdict(tuple)
+        for row in rows:
+            for product, reactants in row.makings.items():
+                makings[product] += reactants
+        return _Identity(frozenset(keys), dict(makings))
 
     def describe(self) -> dict[str, Any]:
         """What decided, for a manifest: rules, test sets with their versions, and a hash of all that is protected.
@@ -95,55 +126,79 @@ class Exclusions:
         """
         if not self._protected:
             return {}
-        text = "\n".join(f"{name} {sorted(keys)}" for name, keys in sorted(self._protected.items()))
+        digest = hashlib.sha256()
+        for name, identity in sorted(self._protected.items()):
+            makings = sorted((product, sorted(map(sorted, made))) for product, made in identity.makings.items())
+            digest.update(f"{name} {sorted(identity.keys)} {makings}\n".encode())
         return {
             "rules": sorted(self._rules),
             "strict": self._strict,
             "tests": {test.name: test.version for test in self._tests if test.name in self._protected},
-            "protected": hashlib.sha256(text.encode()).hexdigest(),
+            "protected": digest.hexdigest(),
         }
 
 
 class Guard:
     """Decides about the training rows of one task."""
 
-    def __init__(self, task: BaseTask, tests_by_key: Mapping[_Key, Sequence[str]]) -> None:
+    def __init__(
+        self, task: BaseTask, rules: frozenset[Rule], protected: Mapping[str, _Identity], identify: _Identifier
+    ) -> None:
         self._task = task
-        self._tests = tests_by_key
+        self._rules = rules
+        self._protected = protected
+        self._identify = identify
+        self._tests: dict[_Key, list[str]] = defaultdict(list)
+        for test, identity in protected.items():
+            for key in identity.keys:
+                if key[0] in rules:
+                    self._tests[key].append(test)
 
     def reasons(self, examples: Sequence[Example]) -> list[tuple[Reason, ...]]:
         """For each example why it must be left out; () where it may stay."""
-        return [
-            tuple(sorted({(key[0], test) for key in row if key in self._tests for test in self._tests[key]}))
-            for row in _keys(self._task, examples)
-        ]
+        return [tuple(sorted(set(self._against(row)))) for row in self._identify.rows(self._task, examples)]
+
+    def _against(self, row: _Identity) -> Iterator[Reason]:
+        for key in row.keys & self._tests.keys():
+            yield from ((key[0], test) for test in self._tests[key])
+        if "reaction" in self._rules:
+            for test, identity in self._protected.items():
+                if any(_same(row, identity, product) for product in row.makings.keys() & identity.makings.keys()):
+                    yield ("reaction", test)
 
 
-def _about_pairs(task: BaseTask, split: Split = "test") -> bool:
-    """Whether a task asks about a molecule and a protein."""
-    if task.category != "drug-gene":
-        return False
-    examples = task.examples(split)
-    return len(examples) > 0 and bool(content(task, examples[0]).proteins)
+def _same(row: _Identity, test: _Identity, product: str) -> bool:
+    """Whether both make a product from the same reactants, of which one of the two may list more."""
+    return any(
+        mine <= theirs or mine >= theirs for mine in row.makings[product] for theirs in test.makings[product]
+    )
 
 
-def _keys(task: BaseTask, examples: Iterable[Example]) -> Iterator[list[_Key]]:
-    """By example, what rules compare."""
-    contents = [content(task, example) for example in examples]
-    dataset = dataset_of(task)
-    known = iter(Keys(dataset, skeletons).of([smiles for row in contents for smiles in row.molecules]))
-    reactions = [row.reaction for row in contents if row.reaction is not None]
-    texts = iter(Keys(dataset, sides).of([text for r in reactions for text in (r.product, r.reactants)]))
-    for row in contents:
-        found = [key for _ in row.molecules if (key := next(known)) is not None]
-        if row.reaction is not None:
-            product, reactants = next(texts), next(texts)
-            yield [("product", key) for key in found] + [("reaction", f"{reactants}>>{product}")]
-        else:
-            yield list(_labelled(row, found))
+class _Identifier:
+    """Rows as the rules compare them."""
+
+    def __init__(self) -> None:
+        self._skeletons, self._sides = Keys(skeletons), Keys(sides)
+
+    def rows(self, task: BaseTask, examples: Sequence[Example]) -> Iterator[_Identity]:
+        """One identity per example, in order; what cannot be read has no key."""
+        every, dataset = contents(task, examples), dataset_name(task)
+        molecules = iter(self._skeletons.of(dataset, [text for row in every for text in row.molecules]))
+        made = [row for row in every if row.reactants is not None]
+        products = iter(self._sides.of(dataset, [".".join(row.molecules) for row in made]))
+        reactants = iter(self._sides.of(dataset, [row.reactants or "" for row in made]))
+        for row in every:
+            found = [key for _ in row.molecules if (key := next(molecules)) is not None]
+            if row.reactants is None:
+                yield _Identity(frozenset(_labelled(row, found)), {})
+                continue
+            product, left = next(products), next(reactants)
+            makings = {} if product is None or left is None else {product: (frozenset(left.split(".")),)}
+            yield _Identity(frozenset(("product", key) for key in found), makings)
 
 
-def _labelled(row: Content, molecules: list[str]) -> Iterator[_Key]:
+def _labelled(row: Content, molecules: Sequence[str]) -> Iterator[_Key]:
+    proteins = [hashlib.sha256(sequence.encode()).hexdigest()[:16] for sequence in row.proteins]
     yield from (("molecule", key) for key in molecules)
-    yield from (("protein", sequence) for sequence in row.proteins)
-    yield from (("pair", f"{key} {sequence}") for key in molecules for sequence in row.proteins)
+    yield from (("protein", protein) for protein in proteins)
+    yield from (("pair", f"{key} {protein}") for key in molecules for protein in proteins)

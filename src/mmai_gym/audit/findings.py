@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
+from mmai_gym.audit.conflicts import Conflict
 from mmai_gym.audit.neighbours import Neighbours
 from mmai_gym.sources import write_atomically
 
@@ -42,36 +45,20 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class ReactionOverlap:
-    """Test reactions whose product a source makes, and those that it makes from the same reactants.
+    """Test reactions whose product a source makes, and (`..._contained`) those that it makes from the same reactants.
 
-    The first two numbers are about its training part, the other two about all of it.
+    The three pairs of numbers are about its training part, and about more and more of it.
     """
 
     test: str
     source: str
-    product: int
-    contained: int
-    whole_product: int
+    train: int
+    train_contained: int
+    train_valid: int
+    train_valid_contained: int
+    whole: int
     whole_contained: int
     n_test: int
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """One question with different answers, in whatever splits of a task.
-
-    Attributes:
-        molecules: skeletons that are asked the same and answered differently; stereoisomers may differ with reason.
-        same_smiles: SMILES, letter by letter, that are.
-        across: skeletons of which a test row differs from a row of another split.
-        spread: the largest difference, where answers are numbers.
-    """
-
-    task: str
-    molecules: int
-    same_smiles: int
-    across: int
-    spread: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +73,7 @@ class Taught:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Everything that was found; `missing` are tasks that could not be compared, with the reason."""
+    """Everything that was found; `missing` are tasks and lists that could not be compared, with the reason."""
 
     rdkit: str
     held: tuple[Held, ...]
@@ -114,82 +101,107 @@ class Audit:
         return Group(*(part for table in tables if table.row_count for part in (table, "")))
 
     def _matrix(self) -> Table:
-        table = _table("Test rows whose molecule occurs elsewhere (in train + valid / in all splits)")
-        for heading in ("test set", "rows", "own task", "same data set", "other data sets"):
-            table.add_column(heading, justify="right" if heading == "rows" else "left")
+        table = _table(
+            "Test rows with a molecule that occurs elsewhere: in train and valid there (in brackets: in all splits)",
+            "test set", "#rows", "#own task", "same data set", "other data sets",
+        )  # fmt: skip
         datasets = {held.name: held.dataset for held in self.held}
-        rows: dict[str, dict[str, Overlap]] = defaultdict(dict)
+        found: dict[str, dict[str, Overlap]] = defaultdict(dict)
         for overlap in self.by_dataset:
-            rows[overlap.test][overlap.source] = overlap
+            found[overlap.test][overlap.source] = overlap
         own = {overlap.test: overlap for overlap in self.by_task if overlap.source == overlap.test}
-        for test in (held.name for held in self.held if held.name in rows or held.name in own):
-            siblings = rows[test].pop(datasets[test], None)
-            others = ", ".join(f"{source} {_counts(found)}" for source, found in rows[test].items())
-            n_test = next(found.n_test for found in (own.get(test), siblings, *rows[test].values()) if found)
-            own_train = str(own[test].train_valid) if test in own else "0"
-            table.add_row(test, f"{n_test:,}", own_train, _counts(siblings) if siblings else "0", others)
+        for test in (held.name for held in self.held if held.name in own or held.name in found):
+            siblings = found[test].pop(datasets[test], None)
+            others = sorted(found[test].values(), key=lambda overlap: (-overlap.train_valid, -overlap.whole))
+            n_test = next(overlap.n_test for overlap in (own.get(test), siblings, *others) if overlap)
+            _row(
+                table,
+                test,
+                f"{n_test:,}",
+                own[test].train_valid if test in own else 0,
+                _counts(siblings.train_valid, siblings.whole) if siblings else 0,
+                ", ".join(f"{other.source} {_counts(other.train_valid, other.whole)}" for other in others),
+            )
         return table
 
     def _reactions(self) -> Table:
-        table = _table("Test reactions made elsewhere (in train / in all splits)")
-        for heading in ("test set", "rows", "source", "same product", "same reactants too"):
-            table.add_column(heading)
+        table = _table(
+            "Test reactions made elsewhere: in train and valid there (in brackets: in all splits)",
+            "test set", "#rows", "source", "same product", "same reactants, too",
+        )  # fmt: skip
         for found in self.reactions:
-            product, contained = (
-                f"{found.product} / {found.whole_product}", f"{found.contained} / {found.whole_contained}"
-            )  # fmt: skip
-            table.add_row(found.test, f"{found.n_test:,}", found.source, product, contained)
+            product = _counts(found.train_valid, found.whole)
+            contained = _counts(found.train_valid_contained, found.whole_contained)
+            _row(table, found.test, f"{found.n_test:,}", found.source, product, contained)
         return table
 
     def _conflicts(self) -> Table:
-        table = _table("One question, different answers")
-        for heading in ("task", "skeletons", "identical SMILES", "test against the rest", "largest difference"):
-            table.add_column(heading)
+        table = _table(
+            "One question, different answers",
+            "task", "#skeletons", "#identical SMILES", "#test against the rest", "#largest difference",
+        )  # fmt: skip
         for found in self.conflicts:
             spread = "" if found.spread is None else f"{found.spread:.4g}"
-            table.add_row(found.task, *map(str, (found.molecules, found.same_smiles, found.across)), spread)
+            _row(table, found.task, found.molecules, found.same_smiles, found.across, spread)
         return table
 
     def _neighbours(self) -> Table:
-        table = _table("Tanimoto similarity of test molecules to the nearest training molecule")
-        for heading in ("task", "test", "train", "quartiles", "0.7 or more", ""):
-            table.add_column(heading)
+        table = _table(
+            "Tanimoto similarity of test molecules to the nearest training molecule",
+            "task", "#test", "#train", "quartiles", "#0.7 or more", "",
+        )  # fmt: skip
         for found in self.neighbours:
             quartiles = f"{found.low:.2f} {found.median:.2f} {found.high:.2f}"
             note = "sampled" if found.sampled else ""
-            table.add_row(
-                found.task, f"{found.n_test:,}", f"{found.n_train:,}", quartiles, f"{found.near:.0%}", note
+            _row(
+                table, found.task, f"{found.n_test:,}", f"{found.n_train:,}", quartiles, f"{found.near:.0%}", note
             )
         return table
 
     def _lineage(self) -> Table:
-        table = _table("Teachers: their values never enter weights scored on what they have seen")
-        for heading in ("teacher", "trained on", "used by", "has seen the test sets of"):
-            table.add_column(heading)
+        table = _table(
+            "Teachers: none of their values may enter weights that are scored on what they have seen",
+            "teacher", "trained on", "used by", "has seen the test sets of",
+        )  # fmt: skip
         for entry in self.lineage:
-            used, seen = (_abridged(names) for names in (entry.used_by, entry.has_seen))
-            table.add_row(entry.teacher, entry.trained_on, used, seen)
+            _row(table, entry.teacher, entry.trained_on, *map(_abridged, (entry.used_by, entry.has_seen)))
         return table
 
     def _notes(self) -> Table:
-        table = _table("Not compared")
-        table.add_column("what")
-        table.add_column("why")
+        table = _table("Not compared", "what", "why")
         for held in self.held:
             if held.unparsable:
-                table.add_row(held.name, f"{held.unparsable} molecules have no InChIKey")
+                _row(table, held.name, f"{held.unparsable} molecules have no InChIKey")
         for name, why in self.missing.items():
-            table.add_row(name, why)
+            _row(table, name, why)
         return table
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None)
+def _table(title: str, *headings: str) -> Table:
+    """A table; a heading with a # stands over numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading.removeprefix("#"), justify="right" if heading.startswith("#") else "left")
+    return table
 
 
-def _counts(found: Overlap) -> str:
-    return f"{found.train_valid}/{found.whole}"
+def _row(table: Table, *cells: object) -> None:
+    # As Text, since names and messages may hold the square brackets of rich's markup.
+    table.add_row(*(Text(str(cell)) for cell in cells))
 
 
-def _abridged(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+def _counts(part: int, whole: int) -> str:
+    return f"{part}" if part == whole else f"{part} ({whole})"
+
+
+def _abridged(names: Sequence[str]) -> str:
+    """The families of the tasks, and how many of each."""
+    return ", ".join(f"{family} ({count})" for family, count in _families(names))
+
+
+def _families(names: Iterable[str]) -> list[tuple[str, int]]:
+    counts: dict[str, int] = {}
+    for name in names:
+        family = name.rsplit("/", 1)[0]
+        counts[family] = counts.get(family, 0) + 1
+    return list(counts.items())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -45,53 +46,56 @@ def _or_none(function: Callable[[str], str], text: str) -> str | None:
         return None
 
 
-def dataset_of(task: BaseTask) -> str:
+def datasets_of(task: BaseTask) -> frozenset[str]:
+    """The data sets that a task's rows come from; where it names none, its family stands for one."""
+    return frozenset(task.sources or (task.family,))
+
+
+def dataset_name(task: BaseTask) -> str:
     """The name under which the molecules of a task are kept: that of its data sets."""
-    return "+".join(task.sources) or task.family
+    return "+".join(sorted(datasets_of(task)))
 
 
 class Keys:
-    """Identities of the molecules of one data set.
+    """Identities of one kind, of one data set at a time: asking for another drops what is held of the last.
 
     Args:
-        dataset: names the file.
         identify: importable, pure; `skeletons` or `sides`.
     """
 
-    def __init__(self, dataset: str, identify: Identify) -> None:
+    def __init__(self, identify: Identify) -> None:
         self._identify = identify
-        self._path = cache_dir() / "derived" / f"{identify.__name__}-{dataset}-rdkit-{rdBase.rdkitVersion}.json.gz"
-        self._known = _stored(self._path)
+        self._pool = WorkerPool(identify, workers=os.cpu_count() or 1, seconds=_SECONDS_PER_CHUNK)
+        self._path = Path()
+        self._known: dict[str, str | None] = {}
 
-    def of(self, smiles: Sequence[str]) -> list[str | None]:
+    def of(self, dataset: str, smiles: Sequence[str]) -> list[str | None]:
         """The identity of each, in order; what is new is computed on all cores and stored."""
+        path = cache_dir() / "derived" / f"{self._identify.__name__}-{dataset}-rdkit-{rdBase.rdkitVersion}.json.gz"
+        if path != self._path:
+            self._path, self._known = path, _stored(path)
         new = [text for text in dict.fromkeys(smiles) if text not in self._known]
         if new:
             self._known |= zip(new, self._computed(new), strict=True)
-            write_atomically(self._path, gzip.compress(json.dumps(self._known).encode(), 1, mtime=0))
+            write_atomically(path, gzip.compress(json.dumps(self._known).encode(), 1, mtime=0))
         return [self._known[text] for text in smiles]
 
     def _computed(self, smiles: list[str]) -> Iterable[str | None]:
-        if len(smiles) < _WORTH_A_POOL:
-            return self._identify(smiles)
-        return _pooled(self._identify, smiles)
+        return self._identify(smiles) if len(smiles) < _WORTH_A_POOL else self._pooled(smiles)
 
-
-def _pooled(identify: Identify, smiles: list[str]) -> Iterator[str | None]:
-    chunks = [smiles[start : start + _CHUNK] for start in range(0, len(smiles), _CHUNK)]
-    with WorkerPool(identify, workers=os.cpu_count() or 1, seconds=_SECONDS_PER_CHUNK) as pool:
-        outcomes = list(pool.map(chunks))
-        for chunk, outcome in zip(chunks, outcomes, strict=True):
+    def _pooled(self, smiles: list[str]) -> Iterator[str | None]:
+        chunks = [smiles[start : start + _CHUNK] for start in range(0, len(smiles), _CHUNK)]
+        for chunk, outcome in zip(chunks, list(self._pool.map(chunks)), strict=True):
             if outcome.error is None:
                 yield from outcome.value
             else:  # one molecule took the worker down: the others of its chunk are not to blame
-                for single in pool.map([text] for text in chunk):
+                for single in self._pool.map([text] for text in chunk):
                     yield single.value[0] if single.error is None else None
 
 
 def _stored(path: Path) -> dict[str, str | None]:
     try:
         found = json.loads(gzip.decompress(path.read_bytes()))
-    except (OSError, EOFError, ValueError):
+    except (OSError, EOFError, ValueError, zlib.error):
         return {}  # absent or damaged: worth one computation, not an error
     return found if isinstance(found, dict) else {}

@@ -8,7 +8,7 @@ atom maps. A ledger keeps integers only, so that all data sets fit beside each o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,24 +27,40 @@ PARTS: dict[Part, tuple[str, ...]] = {
 }
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Made = tuple[int, tuple[int, ...]]
+"""A reaction: the number of its product, and those of its reactants."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One split of a set: molecule `ids[i]` stands in row `owners[i]`; `reactions` by row, (product, reactants).
+    """One split of a set: the molecule `ids[i]` stands in row `owners[i]`, ascending.
 
     Attributes:
-        unparsable: molecules that have no key and cannot be compared.
+        reactions: those whose both sides can be read, in the order of the rows.
+        unparsable: molecules and sides that have no key and cannot be compared.
     """
 
     n: int
     ids: Ints
     owners: Ints
-    reactions: tuple[tuple[int, frozenset[int]], ...] = ()
+    reactions: tuple[Made, ...] = ()
     unparsable: int = 0
 
     def __len__(self) -> int:
         return self.n
+
+    def skeletons(self) -> list[tuple[int, ...]]:
+        """The molecules of each row."""
+        found: list[tuple[int, ...]] = [()] * self.n
+        for skeleton, owner in zip(self.ids.tolist(), self.owners.tolist(), strict=True):
+            found[owner] += (skeleton,)
+        return found
+
+    def holding(self, known: Bools) -> int:
+        """How many rows have a molecule that is known; `known` has an entry for every skeleton of the ledger."""
+        owners = self.owners[known[self.ids]]
+        return int(np.count_nonzero(np.diff(owners, prepend=-1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +73,7 @@ class Holding:
 
     @property
     def has_reactions(self) -> bool:
+        """Whether reactions are among its rows."""
         return any(rows.reactions for rows in self.splits.values())
 
 
@@ -67,72 +84,79 @@ class Ledger:
         self.holdings: dict[str, Holding] = {}
         self._skeletons: dict[str, int] = {}
         self._molecules: dict[str, int] = {}
-        self._dataset = ""
+        self._skeleton_keys, self._side_keys = Keys(skeletons), Keys(sides)
 
-    def enter(self, name: str, dataset: str, contents: Mapping[str, Sequence[Content]]) -> None:
+    def enter(self, name: str, dataset: str, contents: Mapping[str, Sequence[Content]]) -> Holding:
         """Take down a task's (or a list's) contents per split; those of one data set should follow each other."""
-        if dataset != self._dataset:
-            self._dataset, self._keys, self._sides = dataset, Keys(dataset, skeletons), Keys(dataset, sides)
-        self.holdings[name] = Holding(name, dataset, {split: self._rows(rows) for split, rows in contents.items()})
+        every = [content for rows in contents.values() for content in rows]
+        keys = iter(self._skeleton_keys.of(dataset, [text for content in every for text in content.molecules]))
+        reactions = iter(self._reactions(dataset, every))
+        splits = {split: self._rows(rows, keys, reactions) for split, rows in contents.items()}
+        self.holdings[name] = Holding(name, dataset, splits)
+        return self.holdings[name]
 
-    def _rows(self, contents: Sequence[Content]) -> Rows:
+    def _rows(
+        self, contents: Sequence[Content], keys: Iterator[str | None], reactions: Iterator[Made | None]
+    ) -> Rows:
         owners = [row for row, content in enumerate(contents) for _ in content.molecules]
-        keys = self._keys.of([smiles for content in contents for smiles in content.molecules])
-        found = [
-            (self._skeletons.setdefault(key, len(self._skeletons)), owner)
-            for key, owner in zip(keys, owners, strict=True)
-            if key is not None
-        ]
-        pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
-        reactions = tuple(self._reactions(contents))
-        return Rows(len(contents), pairs[:, 0], pairs[:, 1], reactions, len(keys) - len(found))
+        found = [(key, owner) for owner in owners if (key := next(keys)) is not None]
+        ids = [self._skeletons.setdefault(key, len(self._skeletons)) for key, _ in found]
+        asked = sum(content.reactants is not None for content in contents)
+        made = tuple(made for _ in range(asked) if (made := next(reactions)) is not None)
+        return Rows(
+            len(contents),
+            np.array(ids, dtype=np.int64),
+            np.array([owner for _, owner in found], dtype=np.int64),
+            made,
+            len(owners) - len(found) + asked - len(made),
+        )
 
-    def _reactions(self, contents: Sequence[Content]) -> Iterable[tuple[int, frozenset[int]]]:
-        found = [content.reaction for content in contents if content.reaction is not None]
-        products = self._sides.of([reaction.product for reaction in found])
-        reactants = self._sides.of([reaction.reactants for reaction in found])
+    def _reactions(self, dataset: str, contents: Sequence[Content]) -> Iterable[Made | None]:
+        found = [content for content in contents if content.reactants is not None]
+        products = self._side_keys.of(dataset, [".".join(content.molecules) for content in found])
+        reactants = self._side_keys.of(dataset, [content.reactants or "" for content in found])
         for product, left in zip(products, reactants, strict=True):
-            if product is not None and left is not None:
-                yield self._number(product), frozenset(map(self._number, left.split(".")))
+            if product is None or left is None:
+                yield None
+            else:
+                yield self._number(product), tuple(map(self._number, left.split(".")))
 
     def _number(self, molecule: str) -> int:
         return self._molecules.setdefault(molecule, len(self._molecules))
 
     # ------------------------------------------------------------------------------------------- questions
 
-    def shared(self, test: str, sources: Iterable[str], part: Part = "whole", split: str = "test") -> int:
-        """Rows in a split of `test` with a molecule that occurs in some part of any of the sources."""
-        rows = self.holdings[test].splits[split]
-        return int(np.count_nonzero(self.seen(rows, self.known(sources, part))))
-
-    def known(self, sources: Iterable[str], part: Part) -> npt.NDArray[np.bool_]:
-        """For each skeleton of the ledger, whether the sources hold it."""
+    def known(self, sources: Iterable[str], part: Part) -> Bools:
+        """For each skeleton of the ledger, whether a part of the sources holds it."""
         known = np.zeros(len(self._skeletons), dtype=np.bool_)
         for source in sources:
-            for split in PARTS[part]:
-                if split in self.holdings[source].splits:
-                    known[self.holdings[source].splits[split].ids] = True
+            for rows in self._part(source, part):
+                known[rows.ids] = True
         return known
 
-    @staticmethod
-    def seen(rows: Rows, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """For each row, whether one of its molecules is known."""
-        return np.bincount(rows.owners[known[rows.ids]], minlength=rows.n) > 0
+    def shared(self, test: str, sources: Iterable[str], part: Part = "whole") -> int:
+        """Test rows with a molecule that a part of one of the sources holds."""
+        return self.holdings[test].splits["test"].holding(self.known(sources, part))
 
-    def shared_reactions(self, test: str, source: str, part: Part = "whole") -> tuple[int, int]:
-        """Test rows whose product is made in the source, and those of them made there from the same reactants.
+    def makings(self, source: str, part: Part) -> dict[int, list[frozenset[int]]]:
+        """By product, the sets of reactants from which a part of the source makes it."""
+        found = defaultdict(list)
+        for rows in self._part(source, part):
+            for product, reactants in rows.reactions:
+                found[product].append(frozenset(reactants))
+        return dict(found)
 
-        A source may list reagents among its reactants, so the second number asks for the test's reactants among them.
-        """
-        makings = defaultdict(list)
-        for split in PARTS[part]:
-            for product, reactants in self._of(source, split):
-                makings[product].append(reactants)
-        same = [
-            (reactants, makings[product]) for product, reactants in self._of(test, "test") if product in makings
-        ]
-        return len(same), sum(any(mine <= theirs for theirs in others) for mine, others in same)
+    def _part(self, source: str, part: Part) -> Iterator[Rows]:
+        splits = self.holdings[source].splits
+        return (splits[split] for split in PARTS[part] if split in splits)
 
-    def _of(self, name: str, split: str) -> tuple[tuple[int, frozenset[int]], ...]:
-        splits = self.holdings[name].splits
-        return splits[split].reactions if split in splits else ()
+
+def shared_reactions(rows: Rows, makings: Mapping[int, Sequence[frozenset[int]]]) -> tuple[int, int]:
+    """Rows whose product is among the makings, and those of them made there from the same reactants.
+
+    One of the two may list reagents among its reactants, so that it is enough if one side holds all of the other.
+    """
+    same = [
+        (frozenset(reactants), makings[product]) for product, reactants in rows.reactions if product in makings
+    ]
+    return len(same), sum(any(mine <= theirs or mine >= theirs for theirs in others) for mine, others in same)

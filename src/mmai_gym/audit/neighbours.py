@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules import Fingerprint, morgan, tanimoto_to_all
+from mmai_gym.molecules import morgan_bits
+from mmai_gym.tasks.derived import derived_table
 
-MAX_TEST = 1_000
+MAX_TEST = 500
 MAX_TRAIN = 10_000
 NEAR = 0.7
 
@@ -24,6 +26,7 @@ class Neighbours:
     """Similarities in [0, 1] of `n_test` test molecules to the nearest of `n_train` training molecules.
 
     Attributes:
+        low, median, high: quartiles.
         near: share of them at or above 0.7.
         sampled: True where a set was larger than the bounds and an even sample of it was compared; a sample of the
             training set makes the similarities too low.
@@ -40,15 +43,28 @@ class Neighbours:
 
 
 def neighbours(task: str, train: Sequence[str], test: Sequence[str]) -> Neighbours | None:
-    """Quartiles of the similarity of two sets of different SMILES; None where one of them is empty."""
-    known, asked = _fingerprints(_even(train, MAX_TRAIN)), _fingerprints(_even(test, MAX_TEST))
-    if not known or not asked:
-        return None
-    nearest = np.array([tanimoto_to_all(fingerprint, known).max() for fingerprint in asked])
-    low, median, high = (round(float(value), 3) for value in np.quantile(nearest, (0.25, 0.5, 0.75)))
+    """Quartiles of the similarity of two sets of different SMILES, kept on disk; None where one of them is empty."""
+    known, asked = _even(train, MAX_TRAIN), _even(test, MAX_TEST)
+    # An empty line, which is no SMILES, stands between the two.
+    rows = derived_table("neighbours", "1", [*known, "", *asked], lambda: _similarities(known, asked))
     sampled = len(train) > MAX_TRAIN or len(test) > MAX_TEST
-    near = round(float(np.mean(nearest >= NEAR)), 3)
-    return Neighbours(task, len(asked), len(known), low, median, high, near, sampled)
+    if not rows:
+        return None
+    n_test, n_train, low, median, high, near = rows[0]
+    return Neighbours(task, n_test, n_train, low, median, high, near, sampled)
+
+
+def _similarities(train: Sequence[str], test: Sequence[str]) -> list[tuple[int, int, float, float, float, float]]:
+    """One row of the middle fields of `Neighbours`, or none."""
+    known, asked = _fingerprints(train), _fingerprints(test)
+    if known is None or asked is None:
+        return []
+    common = asked @ known.T
+    union = asked.sum(axis=1)[:, None] + known.sum(axis=1)[None, :] - common
+    # Only a lone hydrogen has no bit; it resembles nothing.
+    nearest = (common / np.maximum(union, 1)).max(axis=1)
+    low, median, high = (round(float(value), 3) for value in np.quantile(nearest, (0.25, 0.5, 0.75)))
+    return [(len(asked), len(known), low, median, high, round(float(np.mean(nearest >= NEAR)), 3))]
 
 
 def _even(smiles: Sequence[str], limit: int) -> Sequence[str]:
@@ -58,11 +74,12 @@ def _even(smiles: Sequence[str], limit: int) -> Sequence[str]:
     return [smiles[i * len(smiles) // limit] for i in range(limit)]
 
 
-def _fingerprints(smiles: Sequence[str]) -> list[Fingerprint]:
-    found: list[Fingerprint] = []
+def _fingerprints(smiles: Sequence[str]) -> npt.NDArray[np.float32] | None:
+    """Shape (n, 2048), of those that can be read; floats, since their product is what numpy computes fast."""
+    found = []
     for text in smiles:
         try:
-            found.append(morgan(text))
+            found.append(morgan_bits(text))
         except InvalidMolecule:
             continue  # counted as unparsable where keys are made
-    return found
+    return np.array(found, dtype=np.float32) if found else None

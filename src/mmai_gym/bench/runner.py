@@ -184,6 +184,7 @@ def _header(
             "split": split,
             "limit": limit,
             "omitted": {job.task.name: dict(left) for job in work if (left := job.task.omitted())},
+            **({"exclusions": excluded} if (excluded := getattr(model, "exclusions", {})) else {}),
         },
         tasks={job.task.name: job.task.version for job in work},
         checksums=_checksums(model, work),

@@ -103,6 +103,19 @@ class LFMModel:
         """SHA-256 of the weights, by file name."""
         return {path.name: file_sha256(path) for path in sorted(self.folder.glob("*.safetensors"))}
 
+    @property
+    def exclusions(self) -> dict[str, Any]:
+        """By training corpus, which test sets were kept out of it and what it lost by that; empty where nothing was."""
+        from mmai_gym.lfm.checkpoint import read_card
+
+        manifests = read_card(self.folder).get("data", {})
+        found = {name: manifest["made_from"] for name, manifest in manifests.items()}
+        return {
+            name: {"protected": made_from["exclusions"], "excluded": made_from["excluded"]}
+            for name, made_from in found.items()
+            if "exclusions" in made_from
+        }
+
     def predict(self, examples: Sequence[Example], n: int, seed: int) -> list[Prediction]:
         """One Prediction per example, in order, each with up to `n` completions.
 

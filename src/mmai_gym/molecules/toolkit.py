@@ -112,6 +112,11 @@ def morgan(molecule: str | Mol) -> Fingerprint:
     return _MORGAN.GetFingerprint(as_mol(molecule))
 
 
+def morgan_bits(molecule: str | Mol) -> npt.NDArray[np.uint8]:
+    """The bits of `morgan`, shape (2048,), each 0 or 1."""
+    return _MORGAN.GetFingerprintAsNumPy(as_mol(molecule))
+
+
 def morgan_array(smiles: Sequence[str]) -> npt.NDArray[np.int32]:
     """Morgan *counts* of radius 2, shape (len(smiles), 2048): what a tree or linear model learns from.
 

@@ -61,6 +61,8 @@ class BaseTask(ABC):
     category: str = "2d-molecules"
     sources: tuple[str, ...] = ()
     properties: tuple[str, ...] = ()
+    teachers: tuple[str, ...] = ()
+    """Programs or models, by their names in `lineage`, that give labels or verdicts; none where all were measured."""
     headline: str
 
     @property

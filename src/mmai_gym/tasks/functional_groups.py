@@ -64,6 +64,7 @@ class EmbeddedGroups(BaseTask):
 
     category = "2d-molecules"
     sources = ("embedded",)
+    teachers = ("smarts",)
     headline = "accuracy"
     # Questions per molecule in training and elsewhere: in a row that they share, a question more costs a few tokens.
     per_molecule_in_train = 1

@@ -77,6 +77,7 @@ class EmbeddedOptimization(BaseTask):
         self.goal = goal
         self.name = f"optimization/embedded/{goal.oracle}"
         self.properties = (goal.oracle,)
+        self.teachers = (goal.oracle,)
 
     def examples(self, split: Split) -> Sequence[Example]:
         pairs = _goal_pairs(self.goal, split)

@@ -41,6 +41,7 @@ class EmbeddedProperty(Measurement):
     def __init__(self, oracle: str) -> None:
         self.name = f"properties/embedded/{oracle}"
         self.property_name = oracle
+        self.teachers = (oracle,)
         self.unit = ORACLES[oracle].units
 
     def rows(self, split: Split) -> Sequence[Row]:
@@ -58,6 +59,7 @@ class LogPClass(Classification):
 
     name = "properties/embedded/logp-class"
     sources = ("embedded",)
+    teachers = ("logp",)
     headline = "accuracy"
     property_name = "logp"
     asks = f"Below {LOGP_LOW:g} is low and above {LOGP_HIGH:g} is high: which class is the"

@@ -108,6 +108,7 @@ class EmbeddedRetrosynthesis(Retrosynthesis):
 
     name = "retrosynthesis/embedded"
     sources = ("embedded",)
+    teachers = ("templates",)
 
     def _rows(self, split: Split) -> Sequence[tuple[str, str, str]]:
         return _embedded_rows(split)

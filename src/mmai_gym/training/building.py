@@ -24,11 +24,12 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from mmai_gym import lineage
-from mmai_gym.audit import Exclusions, Guard, Reason
+from mmai_gym.audit import Exclusions, Guard
 from mmai_gym.contracts import DataError, Example, Progress, Question, Split, UsageError, item_seed
 from mmai_gym.records import library_versions
 from mmai_gym.tasks.base import BaseTask
 from mmai_gym.tasks.rendering import compact_molecules, compact_row, compact_turns, template_hash
+from mmai_gym.training.choosing import choose
 from mmai_gym.training.corpus import DTYPES, FORMAT_VERSION, MANIFEST, Corpus, FileCheck, Manifest, TaskCount
 from mmai_gym.training.recipe import Portion, Recipe, Stage
 
@@ -58,37 +59,22 @@ def build(
     if len(tokenizer) > 1 << 16:
         raise UsageError(f"a corpus stores ids of 16 bits, the tokenizer has {len(tokenizer)} tokens")
     portions = stage.portions()
-    lineage.check(
-        {teacher.name for task, _ in portions for teacher in lineage.teachers_of(task.name)}, recipe.tests()
-    )
+    # Of all stages: what one of them taught is in the weights that the next one trains.
+    lineage.check({teacher for task in recipe.tasks() for teacher in task.teachers}, recipe.tests())
     exclusions = Exclusions(recipe.tests(), recipe.exclude.rules, strict=recipe.exclude.strict)
     guards = {task.name: guard for task, _ in portions if (guard := exclusions.guard(task, progress)) is not None}
     validation = [(task, Portion(limit=recipe.schedule.validate_rows)) for task, _ in portions]
-    train, valid = (
-        _build_split(plan, folder / plan.split, tokenizer, progress)
-        for plan in (
-            _Plan.of(recipe, "train", portions, tokenizer, exclusions, guards, stage.language),
-            _Plan.of(recipe, "valid", validation, tokenizer, exclusions, guards),
-        )
+    plans = (
+        _Plan.of(recipe, "train", portions, tokenizer, guards, exclusions.describe(), stage.language),
+        _Plan.of(recipe, "valid", validation, tokenizer, guards, exclusions.describe()),
     )
+    train, valid = (_build_split(plan, folder / plan.split, tokenizer, progress) for plan in plans)
     return train, valid
 
 
 def tokenizer_hash(tokenizer: PreTrainedTokenizerFast) -> str:
     """Twelve hex digits of the tokenizer's own file."""
     return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:12]
-
-
-def choose(task: BaseTask, split: Split, n: int, limit: int | None, seed: int) -> list[int]:
-    """Ascending positions of at most `limit` of `n` examples; a smaller limit chooses a subset of a larger's."""
-    if limit is None or limit >= n:
-        return list(range(n))
-    return sorted(_order(task, split, n, seed)[:limit])
-
-
-def _order(task: BaseTask, split: Split, n: int, seed: int) -> list[int]:
-    """Positions in the order in which a limit takes them."""
-    return sorted(range(n), key=lambda i: item_seed(task.name, task.version, f"{split}/limit", seed, i))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +95,11 @@ class _Plan:
         split: Split,
         portions: Sequence[tuple[BaseTask, Portion]],
         tokenizer: PreTrainedTokenizerFast,
-        exclusions: Exclusions,
         guards: Mapping[str, Guard],
+        exclusions: Mapping[str, Any],
         language: bool = False,
     ) -> _Plan:
-        made_from: dict[str, Any] = {
+        made_from = {
             "seed": recipe.seed,
             "max_length": recipe.batch.max_length,
             "language": language,
@@ -122,8 +108,8 @@ class _Plan:
             "tokenizer": tokenizer_hash(tokenizer),
             "template": template_hash(),
         }
-        if guards:
-            made_from["exclusions"] = exclusions.describe()
+        if exclusions:
+            made_from["exclusions"] = exclusions
         return _Plan(split, recipe.seed, recipe.batch.max_length, language, portions, guards, made_from)
 
 
@@ -134,12 +120,12 @@ def _build_split(plan: _Plan, folder: Path, tokenizer: PreTrainedTokenizerFast, 
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     with _Writer(partial) as writer:
-        counts, dropped = _write_rows(plan, writer, tokenizer, progress)
+        counts, excluded = _write_rows(plan, writer, tokenizer, progress)
         files = writer.finish()
     manifest = Manifest(
         version=FORMAT_VERSION,
         split=plan.split,
-        made_from=plan.made_from | ({"dropped": dropped} if plan.guards else {}),
+        made_from=plan.made_from | ({"excluded": excluded} if plan.guards else {}),
         libraries=library_versions(["mmai-gym", "numpy", "rdkit", "tokenizers"]),
         tasks=counts,
         files=files,
@@ -188,17 +174,18 @@ class _Turn:
 
 def _write_rows(
     plan: _Plan, writer: _Writer, tokenizer: PreTrainedTokenizerFast, progress: Progress
-) -> tuple[list[TaskCount], list[dict[str, Any]]]:
-    """Write the rows of every task, and say what each gave and what the exclusions left out of it."""
+) -> tuple[list[TaskCount], dict[str, Any]]:
+    """Write the rows of every task; what each gave, and what the exclusions left out of it."""
     counts = [TaskCount(name=task.name, version=task.version) for task, _ in plan.portions]
-    dropped: list[dict[str, Any]] = []
+    excluded: dict[str, Any] = {}
     sources: list[_Source] = []
     for number, (task, portion) in enumerate(plan.portions):
         progress(number, len(plan.portions), f"{plan.split} rows · {task.name}")
-        positions, reasons = _allowed(plan, task, portion)
-        sources.append((task, portion, positions))
-        if reasons:
-            dropped.append(_dropped(task, reasons))
+        chosen = choose(task, plan.split, portion.limit, plan.seed, plan.guards.get(task.name))
+        sources.append((task, portion, chosen.positions))
+        if chosen.against:
+            excluded[task.name] = chosen.excluded()
+    progress(len(plan.portions), len(plan.portions), f"{plan.split} rows")
     total = sum(len(positions) * portion.views for _, portion, positions in sources)
     done = 0
     rows = _rows(plan, sources)
@@ -206,58 +193,27 @@ def _write_rows(
         progress(done, total, f"{plan.split} corpus · {counts[chunk[0][0].task].name}")
         _write_chunk(chunk, counts, plan, writer, tokenizer)
         done += sum(map(len, chunk))
-    for count in counts if plan.split == "train" else ():
-        if not count.questions:
-            too_long = f"all {count.too_long} rows are longer than {plan.max_length} tokens"
-            excluded = [entry["examples"] for entry in dropped if entry["task"] == count.name]
-            why = (
-                too_long
-                if count.too_long
-                else f"{sum(excluded)} excluded as test molecules"
-                if excluded
-                else "none"
-            )
-            raise DataError(
-                f"{count.name} has no training rows ({why}); take it out of the mixture or raise max_length"
-            )
+    if plan.split == "train":
+        _require_rows(counts, excluded, plan.max_length)
     progress(total, total, f"{plan.split} corpus")
-    return counts, dropped
+    return counts, excluded
+
+
+def _require_rows(counts: Sequence[TaskCount], excluded: Mapping[str, Any], max_length: int) -> None:
+    """Raises DataError naming a task that gives no training row, and why."""
+    for count in counts:
+        if count.questions:
+            continue
+        why = "its training split is empty; take it out of the mixture"
+        if count.too_long:
+            why = f"all {count.too_long} rows are longer than {max_length} tokens; raise max_length"
+        elif count.name in excluded:
+            n = excluded[count.name]["examples"]
+            why = f"all {n} examples are excluded as test molecules; take it out of the mixture"
+        raise DataError(f"{count.name} has no training rows: {why}")
 
 
 _Source = tuple[BaseTask, Portion, list[int]]
-
-
-def _allowed(plan: _Plan, task: BaseTask, portion: Portion) -> tuple[list[int], list[tuple[Reason, ...]]]:
-    """Positions that enter the corpus, and the reasons against each example that was chosen and left out.
-
-    Further examples take the place of those left out, so that a limit is reached where it can be.
-    """
-    examples = task.examples(plan.split)
-    limit = len(examples) if portion.limit is None else min(portion.limit, len(examples))
-    guard = plan.guards.get(task.name)
-    if guard is None:
-        return choose(task, plan.split, len(examples), limit, plan.seed), []
-    order = _order(task, plan.split, len(examples), plan.seed)
-    kept: list[int] = []
-    against: list[tuple[Reason, ...]] = []
-    while len(kept) < limit and len(kept) + len(against) < len(order):
-        start = len(kept) + len(against)
-        batch = order[start : start + limit - len(kept)]
-        for position, reasons in zip(batch, guard.reasons([examples[i] for i in batch]), strict=True):
-            if reasons:
-                against.append(reasons)
-            else:
-                kept.append(position)
-    return sorted(kept), against
-
-
-def _dropped(task: BaseTask, against: Sequence[tuple[Reason, ...]]) -> dict[str, Any]:
-    """Examples left out of a task: how many, and how many by rule and test set (one may count for several)."""
-    by: dict[str, dict[str, int]] = {}
-    for rule, test in sorted(reason for reasons in against for reason in reasons):
-        counts = by.setdefault(rule, {})
-        counts[test] = counts.get(test, 0) + 1
-    return {"task": task.name, "examples": len(against), "by_rule_and_test": by}
 
 
 def _rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Turn]]:
