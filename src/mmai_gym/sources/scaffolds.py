@@ -9,10 +9,9 @@ not meet, in one endpoint's training part, the series that validates another), a
 
 from __future__ import annotations
 
-import hashlib
-
 from mmai_gym.contracts import InvalidMolecule
 from mmai_gym.molecules import connectivity, murcko_scaffold
+from mmai_gym.sources.hashing import hash_fraction
 
 # Up to a quarter of a data set has a single benzene ring for a scaffold. That is no series; a hash that sent it to
 # a small part would make that part of nothing else, so it always trains.
@@ -32,5 +31,4 @@ def scaffold_fraction(smiles: str, seed: int = 0) -> float:
         return 0.0
     if scaffold == _ALWAYS_FIRST:
         return 0.0
-    digest = hashlib.sha256(f"mmai-gym scaffold\x1f{seed}\x1f{key}".encode()).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48
+    return hash_fraction("scaffold", seed, key)
