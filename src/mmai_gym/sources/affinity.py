@@ -19,6 +19,7 @@ once without meeting what another one tests. A sequence that differs in one resi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -42,7 +43,7 @@ _VALID_FOLD, _TEST_FOLD = 0, 5
 
 Floats = npt.NDArray[np.float64]
 
-SIZES: Mapping[str, Mapping[Rule, Mapping[Split, int]]] = {
+_SIZES: Mapping[str, Mapping[Rule, dict[str, int]]] = {
     "davis": {
         "random": {"train": 20_036, "valid": 5_010, "test": 5_010},
         "cold-drug": {"train": 19_890, "valid": 3_536, "test": 6_630},
@@ -59,7 +60,6 @@ SIZES: Mapping[str, Mapping[Rule, Mapping[Split, int]]] = {
         "cold-target": {"train": 24_524, "valid": 4_506, "test": 6_277},
     },
 }
-"""Pairs per data set, rule and split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,7 @@ def pairs(name: str) -> tuple[Pair, ...]:
         UsageError: there is no such data set.
         DataError: a file is missing or damaged, or is not what the manifest and its companions say.
     """
-    if name not in _READERS:
-        raise UsageError(f"unknown affinity data set {name!r}; known: {', '.join(_READERS)}")
+    _require_known(name, "random")
     return _READERS[name]()
 
 
@@ -104,9 +103,25 @@ def part(name: str, rule: Rule, split: Split) -> tuple[Pair, ...]:
         UsageError: there is no such data set or rule.
         DataError: as `pairs`.
     """
+    _require_known(name, rule)
+    return tuple(pair for pair in pairs(name) if side(pair, rule) == split)
+
+
+def sizes(name: str, rule: Rule) -> dict[str, int]:
+    """Pairs per split, without reading the data.
+
+    Raises:
+        UsageError: there is no such data set or rule.
+    """
+    _require_known(name, rule)
+    return dict(_SIZES[name][rule])
+
+
+def _require_known(name: str, rule: Rule) -> None:
+    if name not in _SIZES:
+        raise UsageError(f"unknown affinity data set {name!r}; known: {', '.join(_SIZES)}")
     if rule not in RULES:
         raise UsageError(f"unknown rule {rule!r} to split affinities; known: {', '.join(RULES)}")
-    return tuple(pair for pair in pairs(name) if side(pair, rule) == split)
 
 
 def side(pair: Pair, rule: Rule) -> Split:
@@ -153,7 +168,7 @@ def _from_matrix(name: str, scale: Callable[[Floats], Floats]) -> tuple[Pair, ..
     rows, columns = np.nonzero(~np.isnan(matrix))
     values = scale(matrix[rows, columns])
     smiles, sequences = list(drugs.values()), list(targets.values())
-    skeletons = [skeleton(text, f"{name}, drug {key}") for key, text in drugs.items()]
+    skeletons = [_skeleton(text, f"{name}, drug {key}") for key, text in drugs.items()]
     for key, sequence in targets.items():
         _require_sequence(sequence, f"{name}, protein {key}")
     return tuple(
@@ -238,7 +253,7 @@ def _metz_pairs(source: Dataset, sequences: Mapping[str, str]) -> Iterator[Pair]
             raise DataError(f"{where}: the pair of {smiles} and {protein} stands there twice")
         seen.add((smiles, protein))
         if smiles not in skeletons:
-            skeletons[smiles] = skeleton(smiles, where)
+            skeletons[smiles] = _skeleton(smiles, where)
         value = tables.finite(row["metz"], where)
         yield Pair(row_id("metz", "affinities", position), smiles, sequences[protein], skeletons[smiles], value)
 
@@ -246,16 +261,18 @@ def _metz_pairs(source: Dataset, sequences: Mapping[str, str]) -> Iterator[Pair]
 # --------------------------------------------------------------------------------------------------- identities
 
 
-def skeleton(smiles: str, where: str) -> str:
-    """First block of the InChIKey of the largest part of a molecule.
-
-    Raises:
-        DataError: the SMILES cannot be read; the message begins with `where`.
-    """
+def _skeleton(smiles: str, where: str) -> str:
     try:
-        return max((heavy_atoms(part), connectivity(part)) for part in fragments(smiles))[1]
+        return _parent_skeleton(smiles)
     except InvalidMolecule as error:
         raise DataError(f"{where}: {error}") from error
+
+
+# The InChIKeys are most of the work of reading a set, and there are 3,650 molecules in the three of them together.
+@functools.lru_cache(maxsize=4096)
+def _parent_skeleton(smiles: str) -> str:
+    """First block of the InChIKey of the largest part of a molecule."""
+    return max((heavy_atoms(part), connectivity(part)) for part in fragments(smiles))[1]
 
 
 def _require_sequence(sequence: str, where: str) -> str:
