@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mmai_gym.contracts import DataError, InvalidMolecule, Split, UsageError, row_id
+from mmai_gym.contracts import SPLITS, DataError, InvalidMolecule, Split, UsageError, row_id
 from mmai_gym.molecules import formula
 from mmai_gym.sources import tables
 from mmai_gym.sources.hashing import hash_fraction
@@ -124,10 +124,10 @@ def molecules(name: str, split: Split) -> tuple[Measured, ...]:
         UsageError: unknown target or split.
         DataError: the table is missing or damaged, or is not what the manifest says.
     """
-    parts = _parts(target(name).name)
-    if split not in parts:
-        raise UsageError(f"unknown split {split!r}; known: {', '.join(parts)}")
-    return parts[split]
+    known = target(name)
+    if split not in SPLITS:
+        raise UsageError(f"unknown split {split!r}; known: {', '.join(SPLITS)}")
+    return _parts(known.name)[split]
 
 
 def sizes(name: str) -> dict[str, int]:
