@@ -6,7 +6,17 @@ source (`uspto50k`, `tdc`, `moleculenet`, ..., `embedded`) reads its rows.
 
 from __future__ import annotations
 
-from mmai_gym.sources import biogen, cardiogenai, embedded, moleculenet, pharmabench, tdc, uspto50k
+from mmai_gym.sources import (
+    affinity,
+    biogen,
+    cardiogenai,
+    embedded,
+    moleculeace,
+    moleculenet,
+    pharmabench,
+    tdc,
+    uspto50k,
+)
 from mmai_gym.sources.fetching import FileReport, fetch, path_of, verify
 from mmai_gym.sources.files import cache_dir, write_atomically
 from mmai_gym.sources.manifest import Dataset, File, dataset, datasets
@@ -43,6 +53,7 @@ __all__ = [
     "Dataset",
     "File",
     "FileReport",
+    "affinity",
     "biogen",
     "cache_dir",
     "cardiogenai",
@@ -54,6 +65,7 @@ __all__ = [
     "kept",
     "kept_data_set",
     "list_datasets",
+    "moleculeace",
     "moleculenet",
     "path_of",
     "pharmabench",

@@ -10,11 +10,11 @@ meet, in one endpoint's training part, the series that validates another), and a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from mmai_gym.contracts import InvalidMolecule, Split
 from mmai_gym.molecules import connectivity, murcko_scaffold
+from mmai_gym.sources.hashing import hash_fraction
 
 VALID_FROM = 0.85
 """Where a table has official training and test parts only, rows from this `scaffold_fraction` on validate.
@@ -39,7 +39,7 @@ def scaffold_fraction(smiles: str, seed: int = 0) -> float:
         return 0.0
     if scaffold == _ALWAYS_FIRST:
         return 0.0
-    return _fraction("scaffold", seed, key)
+    return hash_fraction("scaffold", seed, key)
 
 
 def molecule_fraction(smiles: str, seed: int = 0) -> float:
@@ -48,7 +48,7 @@ def molecule_fraction(smiles: str, seed: int = 0) -> float:
     Raises:
         InvalidMolecule: `smiles` cannot be read or has no InChI.
     """
-    return _fraction("molecule", seed, connectivity(smiles))
+    return hash_fraction("molecule", seed, connectivity(smiles))
 
 
 def scaffold_split(scaffolds: Sequence[str]) -> tuple[Split, ...]:
@@ -80,8 +80,3 @@ def scaffold_split(scaffolds: Sequence[str]) -> tuple[Split, ...]:
         for position in group:
             parts[position] = part
     return tuple(parts)
-
-
-def _fraction(what: str, seed: int, key: str) -> float:
-    digest = hashlib.sha256(f"mmai-gym {what}\x1f{seed}\x1f{key}".encode()).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48

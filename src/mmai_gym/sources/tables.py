@@ -10,11 +10,13 @@ import csv
 import gzip
 import hashlib
 import io
+import json
 import lzma
 import math
 import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from mmai_gym.contracts import DataError
 from mmai_gym.sources.fetching import path_of
@@ -89,6 +91,31 @@ def table(
     except csv.Error as error:
         raise DataError(f"{_name(file, member)}, line {reader.line_num}: {error}") from error
     _require(number, file, member)
+
+
+def document(file: File) -> Any:
+    """The JSON document in a file; an object comes as a dict in the order of the file.
+
+    Its rows are its entries, or those of the lists in it.
+
+    Raises:
+        DataError: as `text`; the file is not JSON, an object has a key twice, or the number of rows is not the one in
+            the manifest.
+    """
+    try:
+        found = json.loads(text(file), object_pairs_hook=_distinct)
+    except ValueError as error:
+        raise DataError(f"{file.path} is not a JSON document: {error}") from error
+    nested = isinstance(found, list) and found and all(isinstance(entry, list) for entry in found)
+    _require(sum(map(len, found)) if nested else len(found), file, None)
+    return found
+
+
+def _distinct(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(entries)
+    if len(found) != len(entries):
+        raise ValueError(f"{len(entries) - len(found)} keys stand in it twice")
+    return found
 
 
 def finite(field: str, where: str) -> float:

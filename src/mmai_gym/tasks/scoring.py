@@ -14,10 +14,24 @@ import numpy as np
 import numpy.typing as npt
 
 from mmai_gym import stats
-from mmai_gym.contracts import Estimate, Reason, Result
+from mmai_gym.contracts import Estimate, Example, Reason, Result
 
 Floats = npt.NDArray[np.float64]
 Metric = Callable[[Floats, Floats], float]
+Cluster = Callable[[Example], str]
+"""What an example shares with others, so that they are no independent items: a molecule, a protein."""
+
+# The metric, and the power of the unit that its value is in.
+_VALUE_METRICS: dict[str, tuple[Metric, int]] = {
+    "mae": (stats.mae, 1),
+    "mse": (stats.mse, 2),
+    "rmse": (stats.rmse, 1),
+    "r2": (stats.r2, 0),
+    "pearson": (stats.pearson, 0),
+    "spearman": (stats.spearman, 0),
+    "concordance_index": (stats.concordance_index, 0),
+    "rm2": (stats.rm2, 0),
+}
 
 
 def decided(results: Sequence[Result]) -> list[Result]:
@@ -33,9 +47,15 @@ def exact_rate(results: Sequence[Result], k: int = 1) -> Estimate:
     return stats.proportion(np.array(hits, dtype=bool))
 
 
-def mean_score(results: Sequence[Result]) -> Estimate:
+def mean_score(results: Sequence[Result], cluster: Cluster | None = None) -> Estimate:
     """Mean score of the first completion's verdict (bootstrap interval)."""
-    return stats.mean(np.array([result.first.score for result in decided(results)], dtype=np.float64))
+    kept = decided(results)
+    scores = np.array([result.first.score for result in kept], dtype=np.float64)
+    return stats.mean(scores, clusters=_clusters(kept, cluster))
+
+
+def _clusters(results: Sequence[Result], cluster: Cluster | None) -> list[str] | None:
+    return None if cluster is None else [cluster(result.example) for result in results]
 
 
 def choice_metrics(results: Sequence[Result]) -> dict[str, Estimate]:
@@ -73,31 +93,37 @@ def _belief(result: Result, positive: str) -> float:
     return 0.5
 
 
-def value_metrics(results: Sequence[Result], unit: str, middle: float) -> dict[str, Estimate]:
-    """MAE, RMSE, share of the variance explained, Pearson and Spearman correlation of predicted and measured values.
+def value_metrics(
+    results: Sequence[Result],
+    unit: str,
+    middle: float,
+    names: Sequence[str] = ("mae", "rmse", "r2", "pearson", "spearman"),
+    cluster: Cluster | None = None,
+) -> dict[str, Estimate]:
+    """Metrics of predicted and measured values, by the names of functions in `stats`.
 
-    `middle` (the median of the training labels) stands in for answers without a number.
+    `middle` (the median of the training labels) stands in for answers without a number. With `cluster`, examples of one
+    cluster are resampled together.
     """
     kept = decided(results)
     gold = np.array([float(result.example.gold) for result in kept])
     values = np.array([_value(result) for result in kept], dtype=np.float64)
     missing = int(np.isnan(values).sum())
     values = np.where(np.isnan(values), middle, values)
-    metrics = {
-        "mae": _error(stats.mae, gold, values, unit),
-        "rmse": _error(stats.rmse, gold, values, unit),
-        "r2": stats.bootstrap(stats.r2, gold, values),
-        "pearson": stats.bootstrap(stats.pearson, gold, values),
-        "spearman": stats.bootstrap(stats.spearman, gold, values),
-    }
-    if missing:
-        note = f"; {missing} answers without a number replaced by the training median"
-        metrics = {name: replace(metric, method=metric.method + note) for name, metric in metrics.items()}
+    note = f"; {missing} answers without a number replaced by the training median" if missing else ""
+    clusters = _clusters(kept, cluster)
+    metrics: dict[str, Estimate] = {}
+    for name in names:
+        metric, power = _VALUE_METRICS[name]
+        estimate = stats.bootstrap(metric, gold, values, clusters=clusters, unit=_power(unit, power))
+        metrics[name] = replace(estimate, method=estimate.method + note)
     return metrics
 
 
-def _error(metric: Metric, gold: Floats, values: Floats, unit: str) -> Estimate:
-    return stats.bootstrap(metric, gold, values, unit=unit, higher_is_better=False)
+def _power(unit: str, power: int) -> str:
+    if not unit or power == 0:
+        return ""
+    return unit if power == 1 else f"({unit})^{power}"
 
 
 def _value(result: Result) -> float:
