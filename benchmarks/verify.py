@@ -146,7 +146,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=0, help="so many test examples, 0 for all")
     parser.add_argument("--runs", type=int, default=1, help="runs of the command; the fastest counts")
     parser.add_argument("--against", type=Path, help="the src folder of another checkout")
-    parser.add_argument("--verifiers", nargs="*", default=[], help="task names or prefixes to time in this process")
+    parser.add_argument(
+        "--verifiers", nargs="*", default=[], help="task names or prefixes to time in this process"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 

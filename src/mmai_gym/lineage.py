@@ -55,6 +55,7 @@ TAUGHT: dict[str, tuple[str, ...]] = {
     "functional-groups/embedded": ("smarts",),
     "properties/embedded": ("logp", "tpsa", "qed", "molecular-weight", "sa"),
     "retrosynthesis/embedded": ("templates",),
+    "forward/embedded": ("templates",),
     "optimization/embedded": ("qed", "logp", "sa", "tpsa"),
 }
 

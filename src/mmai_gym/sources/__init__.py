@@ -1,14 +1,15 @@
 """Public data sets, pinned and verified, and the embedded set that needs no network.
 
-`fetch` and `verify` work on the data sets of the manifest (`list_datasets`); the modules `uspto50k`, `tdc` and
-`embedded` read their rows.
+`fetch` and `verify` work on the data sets of the manifest (`list_datasets`); the modules `uspto50k`, `uspto15k`,
+`usptofull`, `tdc` and `embedded` read their rows.
 """
 
 from __future__ import annotations
 
-from mmai_gym.sources import embedded, tdc, uspto50k
+from mmai_gym.sources import embedded, tdc, uspto15k, uspto50k, usptofull
 from mmai_gym.sources.fetching import FileReport, fetch, path_of, verify
 from mmai_gym.sources.files import cache_dir, write_atomically
+from mmai_gym.sources.lazy import LazySequence
 from mmai_gym.sources.manifest import Dataset, File, dataset, datasets
 from mmai_gym.sources.memory import kept, kept_data_set
 
@@ -43,6 +44,7 @@ __all__ = [
     "Dataset",
     "File",
     "FileReport",
+    "LazySequence",
     "cache_dir",
     "checksums",
     "dataset",
@@ -54,7 +56,9 @@ __all__ = [
     "list_datasets",
     "path_of",
     "tdc",
+    "uspto15k",
     "uspto50k",
+    "usptofull",
     "verify",
     "write_atomically",
 ]
