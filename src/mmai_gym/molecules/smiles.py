@@ -104,4 +104,7 @@ def canonical_set(smiles: str) -> str:
     Raises:
         InvalidMolecule: `smiles` cannot be read.
     """
-    return ".".join(sorted(write(unmapped(parse(smiles))).split(".")))
+    mol = parse(smiles)
+    if ":" in smiles:  # no atom map is written without one
+        mol = unmapped(mol)
+    return ".".join(sorted(write(mol).split(".")))

@@ -15,10 +15,13 @@ from mmai_gym.sources import (
     moleculenet,
     pharmabench,
     tdc,
+    uspto15k,
     uspto50k,
+    usptofull,
 )
 from mmai_gym.sources.fetching import FileReport, fetch, path_of, verify
 from mmai_gym.sources.files import cache_dir, write_atomically
+from mmai_gym.sources.lazy import LazySequence
 from mmai_gym.sources.manifest import Dataset, File, dataset, datasets
 from mmai_gym.sources.memory import kept, kept_data_set
 
@@ -53,6 +56,7 @@ __all__ = [
     "Dataset",
     "File",
     "FileReport",
+    "LazySequence",
     "affinity",
     "biogen",
     "cache_dir",
@@ -70,7 +74,9 @@ __all__ = [
     "path_of",
     "pharmabench",
     "tdc",
+    "uspto15k",
     "uspto50k",
+    "usptofull",
     "verify",
     "write_atomically",
 ]

@@ -64,6 +64,22 @@ def lines(file: File, member: Member | None = None, *, header: int = 0) -> list[
     return found
 
 
+def body(file: File, columns: Sequence[str], *, delimiter: str = ",") -> list[str]:
+    """The lines below a header, for tables without quotes that are too large for `table`.
+
+    Args:
+        columns: those that the header must name, in this order and no others.
+
+    Raises:
+        DataError: as `text`; the header is another one, or the number of rows is not the one in the manifest.
+    """
+    head, *found = text(file).splitlines() or [""]
+    if head.split(delimiter) != list(columns):
+        raise DataError(f"{file.path} has the header {head[:200]!r} instead of {delimiter.join(columns)!r}")
+    _require(len(found), file, None)
+    return found
+
+
 def table(
     file: File, columns: Sequence[str], member: Member | None = None, *, delimiter: str = ","
 ) -> Iterator[dict[str, str]]:

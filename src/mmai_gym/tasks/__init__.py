@@ -20,6 +20,7 @@ def _families() -> tuple[ModuleType, ...]:
         activity,
         admet,
         admet_external,
+        forward,
         functional_groups,
         moleculenet,
         optimization,
@@ -34,6 +35,7 @@ def _families() -> tuple[ModuleType, ...]:
         admet_external,
         moleculenet,
         retrosynthesis,
+        forward,
         optimization,
         activity,
     )
