@@ -35,7 +35,7 @@ class Content:
 
 
 def content(task: Task, example: Example) -> Content:
-    """The content of one example. A view that cannot be turned into SMILES counts through the input `smiles` alone."""
+    """The content of one example. Other views count through the inputs `smiles` and `other` alone."""
     question = task.question(example)
     shown = [span for span in question if isinstance(span, Molecule)]
     proteins = tuple(dict.fromkeys(span.text for span in shown if span.view in _PROTEINS))
@@ -47,8 +47,9 @@ def content(task: Task, example: Example) -> Content:
     elif "forward" in controls:
         product, reactants = answer, ".".join(molecules)
     else:
-        given = example.inputs.get("smiles")
-        molecules += [given] if isinstance(given, str) else []
+        # The second molecule of a pair may be hidden from the question, and its label be what the answer tells.
+        given = [example.inputs.get(key) for key in ("smiles", "other")]
+        molecules += [text for text in given if isinstance(text, str)]
         form = answer_form(question)
         molecules += [answer] if answer and isinstance(form, Structure) and form.role == "molecule" else []
         return Content(tuple(dict.fromkeys(molecules)), proteins)

@@ -1,12 +1,12 @@
 """Public data sets, pinned and verified, and the embedded set that needs no network.
 
-`fetch` and `verify` work on the data sets of the manifest (`list_datasets`); the modules `uspto50k`, `tdc` and
-`embedded` read their rows.
+`fetch` and `verify` work on the data sets of the manifest (`list_datasets`); the modules `uspto50k`, `tdc`, `fgbench`,
+`chebi20`, `iupac`, `chemllmbench` and `embedded` read their rows.
 """
 
 from __future__ import annotations
 
-from mmai_gym.sources import embedded, tdc, uspto50k
+from mmai_gym.sources import chebi20, chemllmbench, embedded, fgbench, iupac, tdc, uspto50k
 from mmai_gym.sources.fetching import FileReport, fetch, path_of, verify
 from mmai_gym.sources.files import cache_dir, write_atomically
 from mmai_gym.sources.manifest import Dataset, File, dataset, datasets
@@ -44,11 +44,15 @@ __all__ = [
     "File",
     "FileReport",
     "cache_dir",
+    "chebi20",
     "checksums",
+    "chemllmbench",
     "dataset",
     "describe",
     "embedded",
     "fetch",
+    "fgbench",
+    "iupac",
     "kept",
     "kept_data_set",
     "list_datasets",

@@ -16,9 +16,17 @@ from mmai_gym.tasks.base import BaseTask
 
 
 def _families() -> tuple[ModuleType, ...]:
-    from mmai_gym.tasks import activity, admet, functional_groups, optimization, properties, retrosynthesis
+    from mmai_gym.tasks import (
+        activity,
+        admet,
+        fgbench,
+        functional_groups,
+        optimization,
+        properties,
+        retrosynthesis,
+    )
 
-    return (functional_groups, properties, admet, retrosynthesis, optimization, activity)
+    return (functional_groups, fgbench, properties, admet, retrosynthesis, optimization, activity)
 
 
 @functools.cache

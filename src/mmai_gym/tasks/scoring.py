@@ -17,7 +17,7 @@ from mmai_gym import stats
 from mmai_gym.contracts import Estimate, Reason, Result
 
 Floats = npt.NDArray[np.float64]
-Metric = Callable[[Floats, Floats], float]
+Labels = npt.NDArray[np.intp]
 
 
 def decided(results: Sequence[Result]) -> list[Result]:
@@ -73,30 +73,34 @@ def _belief(result: Result, positive: str) -> float:
     return 0.5
 
 
-def value_metrics(results: Sequence[Result], unit: str, middle: float) -> dict[str, Estimate]:
+def value_metrics(
+    results: Sequence[Result],
+    unit: str,
+    middle: float,
+    clusters: Callable[[Sequence[Result]], Labels] | None = None,
+) -> dict[str, Estimate]:
     """MAE, RMSE, Pearson and Spearman correlation of predicted and measured values.
 
-    `middle` (the median of the training labels) stands in for answers without a number.
+    Args:
+        middle: (the median of the training labels) stands in for answers without a number.
+        clusters: gives each of the decided results the name of what it shares with others, for the intervals.
     """
     kept = decided(results)
+    groups = None if clusters is None else clusters(kept)
     gold = np.array([float(result.example.gold) for result in kept])
     values = np.array([_value(result) for result in kept], dtype=np.float64)
     missing = int(np.isnan(values).sum())
     values = np.where(np.isnan(values), middle, values)
     metrics = {
-        "mae": _error(stats.mae, gold, values, unit),
-        "rmse": _error(stats.rmse, gold, values, unit),
-        "pearson": stats.bootstrap(stats.pearson, gold, values),
-        "spearman": stats.bootstrap(stats.spearman, gold, values),
+        "mae": stats.bootstrap(stats.mae, gold, values, clusters=groups, unit=unit),
+        "rmse": stats.bootstrap(stats.rmse, gold, values, clusters=groups, unit=unit),
+        "pearson": stats.bootstrap(stats.pearson, gold, values, clusters=groups),
+        "spearman": stats.bootstrap(stats.spearman, gold, values, clusters=groups),
     }
     if missing:
         note = f"; {missing} answers without a number replaced by the training median"
         metrics = {name: replace(metric, method=metric.method + note) for name, metric in metrics.items()}
     return metrics
-
-
-def _error(metric: Metric, gold: Floats, values: Floats, unit: str) -> Estimate:
-    return stats.bootstrap(metric, gold, values, unit=unit, higher_is_better=False)
 
 
 def _value(result: Result) -> float:
