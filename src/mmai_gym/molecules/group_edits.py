@@ -10,6 +10,7 @@ difference wrongly or in part, and there is no edit to tell.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -87,7 +88,7 @@ def group_edit(before: str, after: str, going: GroupList, coming: GroupList) -> 
         InvalidMolecule: a SMILES cannot be read.
         NoCommonCore: without these groups the two are not the same graph of at least two bonds.
     """
-    first, second = _Remainder(parse(before), going), _Remainder(parse(after), coming)
+    first, second = _Remainder(_whole(before), going), _Remainder(_whole(after), coming)
     if first.smiles != second.smiles:
         raise NoCommonCore("the remainders differ")
     if first.mol.GetNumBonds() < _LEAST_BONDS:
@@ -96,6 +97,12 @@ def group_edit(before: str, after: str, going: GroupList, coming: GroupList) -> 
     places = dict(zip(second.written, first.written, strict=True))
     removed = tuple((name, tuple(atoms)) for name, occurrences in going for atoms in occurrences)
     return GroupEdit(removed, tuple(_additions(second, coming, places)))
+
+
+@functools.lru_cache(maxsize=2048)
+def _whole(smiles: str) -> Mol:
+    """`parse`, kept, since a molecule is compared with many others; it must not be changed."""
+    return parse(smiles)
 
 
 class _Remainder:
@@ -113,6 +120,9 @@ class _Remainder:
         self.gone: set[int] = set()
         self.joined: set[frozenset[int]] = set()
         editable = Chem.RWMol(whole)
+        last = max((atom for _, occurrences in groups for atoms in occurrences for atom in atoms), default=-1)
+        if last >= whole.GetNumAtoms():
+            raise NoCommonCore(f"a group has atom {last}, which the molecule lacks")
         for _, occurrences in groups:
             for atoms in occurrences:
                 self._detach(editable, set(atoms) - self.gone)

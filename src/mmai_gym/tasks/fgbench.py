@@ -140,20 +140,26 @@ class PairQuestion(BaseTask):
 
         def make(i: int) -> Example:
             pair, number = fgbench.pairs(self.set.name)[asked[i][0]], asked[i][1]
-            labels = (pair.target_labels[number], pair.reference_labels[number])
+            before, after = self.labels(pair, number)
             inputs = {
                 "smiles": pair.target,
                 "other": pair.reference,
                 "property": self.set.properties[number],
-                "known": self._known(labels[self.compares]),
+                "known": self._known(before),
                 "edit": None if self.compares else _edit(pair),
             }
-            # Told as a change, the target becomes the reference; compared, the target is held against it.
-            before, after = labels[::-1] if self.compares else labels
             id_ = row_id("fgbench-question", pair.id, number)
             return Example(id_, self.name, split, inputs, self.gold(before, after))
 
         return LazyExamples(len(asked), make)
+
+    def labels(self, pair: Pair, number: int) -> tuple[float, float]:
+        """The label that is given and the one asked about.
+
+        Where a change is told, the target becomes the reference; compared, the target is held against the reference.
+        """
+        target, reference = pair.target_labels[number], pair.reference_labels[number]
+        return (reference, target) if self.compares else (target, reference)
 
     def _known(self, label: float) -> str:
         if self.set.kind == "class":
@@ -258,8 +264,16 @@ class ChangeValue(PairQuestion):
     readout: Literal["mean", "median"] = "mean"
 
     @functools.cached_property
+    def _train_labels(self) -> npt.NDArray[np.float64]:
+        """Labels given and asked about in training, shape (n, 2)."""
+        pairs = fgbench.pairs(self.set.name)
+        asked = _asked(self.set.name, self.protocol, self.kind, "train")
+        return np.array([self.labels(pairs[i], number) for i, number in asked])
+
+    @functools.cached_property
     def _scales(self) -> Scales:
-        return Scales.of([float(example.gold) for example in self.examples("train")])
+        changes = np.diff(self._train_labels, axis=1)[:, 0]
+        return replace(Scales.of(changes.tolist()), grid=_change_grid(changes, float(np.ptp(self._train_labels))))
 
     @property
     def form(self) -> Number:
@@ -287,6 +301,16 @@ class ChangeValue(PairQuestion):
         constant = np.full(len(gold), self._scales.middle)
         floor = stats.bootstrap(stats.rmse, gold, constant, clusters=linked(kept), unit=self.set.unit)
         return value_metrics(results, self.set.unit, self._scales.middle, linked) | {"constant_rmse": floor}
+
+
+def _change_grid(changes: npt.NDArray[np.float64], span: float) -> tuple[float, ...]:
+    """Ascending, at most 128: half of them centres of equally filled bins, half evenly over what two labels can differ by.
+
+    Most similar molecules differ little and a few by much, where quantiles alone would leave nothing to answer with.
+    """
+    filled = np.quantile(changes, (np.arange(64) + 0.5) / 64)
+    even = np.linspace(-span, span, 64)
+    return tuple(sorted({float(f"{step:.6g}") for step in (*filled, *even)}))
 
 
 # --------------------------------------------------------------------------------------------------- metrics
