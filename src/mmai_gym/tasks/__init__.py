@@ -20,6 +20,7 @@ def _families() -> tuple[ModuleType, ...]:
         activity,
         admet,
         admet_external,
+        fgbench,
         forward,
         functional_groups,
         moleculenet,
@@ -30,6 +31,7 @@ def _families() -> tuple[ModuleType, ...]:
 
     return (
         functional_groups,
+        fgbench,
         properties,
         admet,
         admet_external,

@@ -100,11 +100,12 @@ class Affinity(Measurement):
 
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
         names = ("concordance_index", "mse", "rm2", "pearson", "rmse")
-        metrics = value_metrics(results, self.unit, self.middle, names, self._cluster)
-        return metrics | {"score": mean_score(results, self._cluster)}
+        metrics = value_metrics(results, self.unit, self.middle, names, self._clusters)
+        return metrics | {"score": mean_score(results, self._clusters)}
 
-    def _cluster(self, example: Example) -> str:
-        return str(example.inputs["sequence" if self.rule == "cold-target" else "drug"])
+    def _clusters(self, results: Sequence[Result]) -> list[str]:
+        shared = "sequence" if self.rule == "cold-target" else "drug"
+        return [str(result.example.inputs[shared]) for result in results]
 
 
 # --------------------------------------------------------------------------------------------------- cliffs

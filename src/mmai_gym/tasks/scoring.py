@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mmai_gym import stats
-from mmai_gym.contracts import Estimate, Example, Reason, Result
+from mmai_gym.contracts import Estimate, Reason, Result
 
 Floats = npt.NDArray[np.float64]
 Metric = Callable[[Floats, Floats], float]
-Cluster = Callable[[Example], str]
-"""What an example shares with others, so that they are no independent items: a molecule, a protein."""
+Clusters = Callable[[Sequence[Result]], npt.ArrayLike]
+"""Gives each result the name of what it shares with others (a molecule, a protein): those are no independent items."""
 
 # The metric, and the power of the unit that its value is in.
 _VALUE_METRICS: dict[str, tuple[Metric, int]] = {
@@ -47,15 +47,11 @@ def exact_rate(results: Sequence[Result], k: int = 1) -> Estimate:
     return stats.proportion(np.array(hits, dtype=bool))
 
 
-def mean_score(results: Sequence[Result], cluster: Cluster | None = None) -> Estimate:
+def mean_score(results: Sequence[Result], clusters: Clusters | None = None) -> Estimate:
     """Mean score of the first completion's verdict (bootstrap interval)."""
     kept = decided(results)
     scores = np.array([result.first.score for result in kept], dtype=np.float64)
-    return stats.mean(scores, clusters=_clusters(kept, cluster))
-
-
-def _clusters(results: Sequence[Result], cluster: Cluster | None) -> list[str] | None:
-    return None if cluster is None else [cluster(result.example) for result in results]
+    return stats.mean(scores, clusters=None if clusters is None else clusters(kept))
 
 
 def choice_metrics(results: Sequence[Result]) -> dict[str, Estimate]:
@@ -98,24 +94,24 @@ def value_metrics(
     unit: str,
     middle: float,
     names: Sequence[str] = ("mae", "rmse", "r2", "pearson", "spearman"),
-    cluster: Cluster | None = None,
+    clusters: Clusters | None = None,
 ) -> dict[str, Estimate]:
     """Metrics of predicted and measured values, by the names of functions in `stats`.
 
-    `middle` (the median of the training labels) stands in for answers without a number. With `cluster`, examples of one
+    `middle` (the median of the training labels) stands in for answers without a number. With `clusters`, results of one
     cluster are resampled together.
     """
     kept = decided(results)
+    groups = None if clusters is None else clusters(kept)
     gold = np.array([float(result.example.gold) for result in kept])
     values = np.array([_value(result) for result in kept], dtype=np.float64)
     missing = int(np.isnan(values).sum())
     values = np.where(np.isnan(values), middle, values)
     note = f"; {missing} answers without a number replaced by the training median" if missing else ""
-    clusters = _clusters(kept, cluster)
     metrics: dict[str, Estimate] = {}
     for name in names:
         metric, power = _VALUE_METRICS[name]
-        estimate = stats.bootstrap(metric, gold, values, clusters=clusters, unit=_power(unit, power))
+        estimate = stats.bootstrap(metric, gold, values, clusters=groups, unit=_power(unit, power))
         metrics[name] = replace(estimate, method=estimate.method + note)
     return metrics
 
