@@ -1,12 +1,12 @@
 """Public data sets, pinned and verified, and the embedded set that needs no network.
 
-`fetch` and `verify` work on the data sets of the manifest (`list_datasets`); the modules `uspto50k`, `tdc` and
-`embedded` read their rows.
+`fetch` and `verify` work on the data sets of the manifest (`list_datasets`); the modules beside them (`uspto50k`, `tdc`,
+`embedded`, ...) read their rows.
 """
 
 from __future__ import annotations
 
-from mmai_gym.sources import embedded, tdc, uspto50k
+from mmai_gym.sources import drd2, embedded, jin, molecule_lists, mumo, tdc, uspto50k
 from mmai_gym.sources.fetching import FileReport, fetch, path_of, verify
 from mmai_gym.sources.files import cache_dir, write_atomically
 from mmai_gym.sources.manifest import Dataset, File, dataset, datasets
@@ -47,11 +47,15 @@ __all__ = [
     "checksums",
     "dataset",
     "describe",
+    "drd2",
     "embedded",
     "fetch",
+    "jin",
     "kept",
     "kept_data_set",
     "list_datasets",
+    "molecule_lists",
+    "mumo",
     "path_of",
     "tdc",
     "uspto50k",

@@ -10,11 +10,13 @@ import csv
 import gzip
 import hashlib
 import io
+import json
 import lzma
 import math
 import tarfile
 import zipfile
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from mmai_gym.contracts import DataError
 from mmai_gym.sources.fetching import path_of
@@ -89,6 +91,29 @@ def table(
     except csv.Error as error:
         raise DataError(f"{_name(file, member)}, line {reader.line_num}: {error}") from error
     _require(number, file, member)
+
+
+def records(file: File, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """The objects of a file that is one JSON array.
+
+    Args:
+        keys: those that every object must have, at least.
+
+    Raises:
+        DataError: as `text`; not an array of objects, an object lacks a key, or their number is not the one in the
+            manifest.
+    """
+    try:
+        found = json.loads(text(file))
+    except ValueError as error:
+        raise DataError(f"{file.path} is not JSON: {error}") from error
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise DataError(f"{file.path} is not an array of objects")
+    for number, entry in enumerate(found):
+        if missing := [key for key in keys if key not in entry]:
+            raise DataError(f"{file.path}, object {number}: no {', '.join(missing)}; it has {', '.join(entry)}")
+    _require(len(found), file, None)
+    return found
 
 
 def finite(field: str, where: str) -> float:

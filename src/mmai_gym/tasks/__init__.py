@@ -16,9 +16,19 @@ from mmai_gym.tasks.base import BaseTask
 
 
 def _families() -> tuple[ModuleType, ...]:
-    from mmai_gym.tasks import activity, admet, functional_groups, optimization, properties, retrosynthesis
+    from mmai_gym.tasks import (
+        activity,
+        admet,
+        functional_groups,
+        multi_property,
+        optimization,
+        properties,
+        retrosynthesis,
+        translation,
+    )
 
-    return (functional_groups, properties, admet, retrosynthesis, optimization, activity)
+    optimizing = (optimization, translation, multi_property)
+    return (functional_groups, properties, admet, retrosynthesis, *optimizing, activity)
 
 
 @functools.cache
