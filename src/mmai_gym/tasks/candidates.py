@@ -56,22 +56,45 @@ def metrics(results: Sequence[Result], definition: OptimizationSet) -> dict[str,
     """
     counted = [result for result in results if not result.verdicts or any(map(_decided, result.verdicts))]
     inputs = [str(result.example.inputs["smiles"]) for result in counted]
+    clusters = molecule_clusters(inputs)
     found = [[_candidate(verdict, definition) for verdict in result.verdicts[:CANDIDATES]] for result in counted]
-    readable = [[candidate for candidate in row if candidate is not None] for row in found]
+    rows = [[candidate for candidate in row if candidate is not None] for row in found]
     # Without a verdict on the first answer nothing is known about it: its input is left out of the best-of-1 rows.
-    known = [not result.verdicts or _decided(result.first) for result in counted]
-    first = [[candidate for candidate in row[:1] if candidate is not None] for row in found]
+    known = [i for i, result in enumerate(counted) if not result.verdicts or _decided(result.first)]
+    first = [[candidate for candidate in found[i][:1] if candidate is not None] for i in known]
+    every, alone = _Rates(rows, clusters), _Rates(first, _chosen(clusters, known))
     return (
-        _gym_metrics(readable, first, known, inputs)
-        | _protocol_rates(readable, first, known, inputs, definition)
-        | _protocol_bests([_best(row, definition) for row in readable], inputs, definition)
+        _gym_rates(every, alone)
+        | _protocol_rates(every, alone, definition)
+        | _protocol_bests([_best(row, definition) for row in rows], inputs, clusters, definition)
         | {"distinct": distinct_answers(results)}
         | structure_metrics(results)
     )
 
 
-Rows = Sequence[Sequence[Candidate]]
 Rule = Callable[[Candidate], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """The candidates of each input, and the label by which the inputs are resampled together."""
+
+    rows: Sequence[Sequence[Candidate]]
+    clusters: Sequence[str] | None
+
+    def of(self, rule: Rule) -> Estimate:
+        """Share of inputs with a candidate that fits the rule."""
+        return stats.proportion(np.array([any(map(rule, row)) for row in self.rows], dtype=bool), self.clusters)
+
+
+def _chosen(clusters: Sequence[str] | None, places: Sequence[int]) -> Sequence[str] | None:
+    return None if clusters is None else [clusters[i] for i in places]
+
+
+def molecule_clusters(smiles: Sequence[str]) -> list[str] | None:
+    """A label per row by which stereoisomers are resampled together; None where no two rows share a connectivity."""
+    labels = [connectivity(text) for text in smiles]
+    return labels if len(set(labels)) < len(labels) else None
 
 
 def _decided(verdict: Verdict) -> bool:
@@ -89,53 +112,41 @@ def _candidate(verdict: Verdict, definition: OptimizationSet) -> Candidate | Non
     return Candidate(verdict.answer, before, after, values["similarity"], fair)
 
 
-def _gym_metrics(rows: Rows, first: Rows, known: Sequence[bool], inputs: Sequence[str]) -> dict[str, Estimate]:
+def _gym_rates(every: _Rates, alone: _Rates) -> dict[str, Estimate]:
+    def fair(candidate: Candidate) -> bool:
+        return candidate.fair
+
     def high(candidate: Candidate) -> bool:
         return candidate.fair and candidate.similarity >= SIMILARITY_HIGH
 
     return {
-        "success": _rate(rows, lambda candidate: candidate.fair, inputs),
-        "success_at_0.6": _rate(rows, high, inputs),
-        "success_first": _rate(first, lambda candidate: candidate.fair, inputs, known),
-        "success_first_at_0.6": _rate(first, high, inputs, known),
+        "success": every.of(fair),
+        "success_at_0.6": every.of(high),
+        "success_first": alone.of(fair),
+        "success_first_at_0.6": alone.of(high),
     }
 
 
-def _protocol_rates(
-    rows: Rows, first: Rows, known: Sequence[bool], inputs: Sequence[str], definition: OptimizationSet
-) -> dict[str, Estimate]:
+def _protocol_rates(every: _Rates, alone: _Rates, definition: OptimizationSet) -> dict[str, Estimate]:
     def above(floor: float) -> Rule:
         return lambda c: c.similarity >= floor and definition.progress(c.before, c.after) == 1.0
 
     return {
-        "protocol_success": _rate(rows, above(0.0), inputs),
-        "protocol_success_at_0.4": _rate(rows, above(SIMILARITY_FLOOR), inputs),
-        "protocol_success_at_0.6": _rate(rows, above(SIMILARITY_HIGH), inputs),
-        "protocol_success_first": _rate(first, above(0.0), inputs, known),
-        "protocol_success_first_at_0.6": _rate(first, above(SIMILARITY_HIGH), inputs, known),
+        "protocol_success": every.of(above(0.0)),
+        "protocol_success_at_0.4": every.of(above(SIMILARITY_FLOOR)),
+        "protocol_success_at_0.6": every.of(above(SIMILARITY_HIGH)),
+        "protocol_success_first": alone.of(above(0.0)),
+        "protocol_success_first_at_0.6": alone.of(above(SIMILARITY_HIGH)),
         **{
-            f"protocol_success_{name}": _rate(rows, functools.partial(_obeys, rule), inputs)
+            f"protocol_success_{name}": every.of(functools.partial(_obeys, rule))
             for name, rule in definition.variants().items()
         },
-        "valid_inputs": _rate(rows, lambda c: True, inputs),
+        "valid_inputs": every.of(lambda candidate: True),
     }
 
 
 def _obeys(rule: Callable[[Values, Values], bool], candidate: Candidate) -> bool:
     return rule(candidate.before, candidate.after)
-
-
-def _rate(rows: Rows, rule: Rule, inputs: Sequence[str], known: Sequence[bool] | None = None) -> Estimate:
-    """Share of inputs with a candidate that fits the rule, over those that are `known` (all, where None)."""
-    kept = [i for i in range(len(rows)) if known is None or known[i]]
-    hits = np.array([any(map(rule, rows[i])) for i in kept], dtype=bool)
-    return stats.proportion(hits, molecule_clusters([inputs[i] for i in kept]))
-
-
-def molecule_clusters(smiles: Sequence[str]) -> list[str] | None:
-    """A label per row by which stereoisomers are resampled together; None where no two rows share a connectivity."""
-    labels = [connectivity(text) for text in smiles]
-    return labels if len(set(labels)) < len(labels) else None
 
 
 # --------------------------------------------------------------------------------------------------- best candidates
@@ -167,18 +178,22 @@ def relative_improvement(before: Values, after: Values, aims: Sequence[Aim]) -> 
 
 
 def _protocol_bests(
-    bests: Sequence[Candidate | None], inputs: Sequence[str], definition: OptimizationSet
+    bests: Sequence[Candidate | None],
+    inputs: Sequence[str],
+    clusters: Sequence[str] | None,
+    definition: OptimizationSet,
 ) -> dict[str, Estimate]:
-    won = [(candidate, source) for candidate, source in zip(bests, inputs, strict=True) if candidate is not None]
-    clusters = molecule_clusters([source for _, source in won])
-    improvements = [relative_improvement(c.before, c.after, definition.to_improve(c.before)) for c, _ in won]
+    """Metrics over the best candidates of the inputs that have a success."""
+    won = [candidate for candidate in bests if candidate is not None]
+    labels = _chosen(clusters, [i for i, candidate in enumerate(bests) if candidate is not None])
+    improvements = [relative_improvement(c.before, c.after, definition.to_improve(c.before)) for c in won]
     known = {canonical(source) for source in inputs}
-    new = np.array([canonical(candidate.answer) not in known for candidate, _ in won], dtype=bool)
+    new = np.array([canonical(candidate.answer) not in known for candidate in won], dtype=bool)
     return {
-        "protocol_similarity": stats.mean([candidate.similarity for candidate, _ in won], clusters),
-        "relative_improvement": stats.mean(improvements, clusters),
-        "novelty": stats.proportion(new, clusters),
-        "diversity": diversity([candidate.answer for candidate, _ in won]),
+        "protocol_similarity": stats.mean([candidate.similarity for candidate in won], labels),
+        "relative_improvement": stats.mean(improvements, labels),
+        "novelty": stats.proportion(new, labels),
+        "diversity": diversity([candidate.answer for candidate in won]),
     }
 
 
