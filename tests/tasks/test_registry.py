@@ -100,7 +100,7 @@ def test_examples_are_a_deterministic_sequence(name: str) -> None:
 
 
 def test_no_atom_map_reaches_a_question() -> None:
-    for name in tasks.match("retrosynthesis/embedded") + tasks.match("optimization"):
+    for name in tasks.match("retrosynthesis/embedded") + tasks.match("optimization/embedded"):
         for example in sample(name, 10):
             assert ":" not in example.inputs["smiles"]
             assert ":" not in tasks.get(name).answer(example)

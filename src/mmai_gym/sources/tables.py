@@ -134,6 +134,24 @@ def _distinct(entries: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def records(file: File, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """The objects of a file that is one JSON array.
+
+    Args:
+        keys: those that every object must have, at least.
+
+    Raises:
+        DataError: as `document`; not an array of objects, or an object lacks a key.
+    """
+    found = document(file)
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise DataError(f"{file.path} is not an array of objects")
+    for number, entry in enumerate(found):
+        if missing := [key for key in keys if key not in entry]:
+            raise DataError(f"{file.path}, object {number}: no {', '.join(missing)}; it has {', '.join(entry)}")
+    return found
+
+
 def finite(field: str, where: str) -> float:
     """A field as a number.
 

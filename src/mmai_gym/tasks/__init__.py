@@ -24,9 +24,11 @@ def _families() -> tuple[ModuleType, ...]:
         forward,
         functional_groups,
         moleculenet,
+        multi_property,
         optimization,
         properties,
         retrosynthesis,
+        translation,
     )
 
     return (
@@ -39,6 +41,8 @@ def _families() -> tuple[ModuleType, ...]:
         retrosynthesis,
         forward,
         optimization,
+        multi_property,
+        translation,
         activity,
     )
 

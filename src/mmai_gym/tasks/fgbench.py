@@ -300,7 +300,9 @@ class ChangeValue(PairQuestion):
         gold = np.array([float(result.example.gold) for result in kept])
         constant = np.full(len(gold), self._scales.middle)
         floor = stats.bootstrap(stats.rmse, gold, constant, clusters=linked(kept), unit=self.set.unit)
-        return value_metrics(results, self.set.unit, self._scales.middle, clusters=linked) | {"constant_rmse": floor}
+        return value_metrics(results, self.set.unit, self._scales.middle, clusters=linked) | {
+            "constant_rmse": floor
+        }
 
 
 def _change_grid(changes: npt.NDArray[np.float64], span: float) -> tuple[float, ...]:

@@ -141,3 +141,13 @@ def structure_metrics(results: Sequence[Result]) -> dict[str, Estimate]:
                 flags.append(verdict.reason not in invalid)
                 owners.append(i)
     return {"validity": stats.proportion(np.array(flags, dtype=bool), clusters=np.array(owners))}
+
+
+def distinct_answers(results: Sequence[Result]) -> Estimate:
+    """Share of different answers among those given to one input, averaged over the inputs (bootstrap interval)."""
+    shares = [
+        len({verdict.answer for verdict in result.verdicts}) / len(result.verdicts)
+        for result in results
+        if result.verdicts
+    ]
+    return stats.mean(np.array(shares))
