@@ -53,7 +53,7 @@ def covering_grid(labels: Sequence[float]) -> tuple[float, ...]:
     """As many steps as in `number_grid`, half of them equally filled, half evenly spaced from the least label to the most.
 
     A long tail holds few labels and gets no centre of equally filled bins; its values could then not be answered at all
-    (hERG potencies of 0.02 to 12 would end at 3.5 and 8.5). Here no training label is farther from a step than half
+    (hERG potencies of 0.02 to 12 would end at 3.3 and 8.8). Here no training label is farther from a step than half
     of one even step.
     """
     filled = _steps(labels) // 2
