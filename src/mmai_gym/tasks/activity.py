@@ -100,10 +100,10 @@ class Affinity(Measurement):
 
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
         names = ("concordance_index", "mse", "rm2", "pearson", "rmse")
-        metrics = value_metrics(results, self.unit, self.middle, names, self._clusters)
-        return metrics | {"score": mean_score(results, self._clusters)}
+        metrics = value_metrics(results, self.unit, self.middle, names, self.clusters)
+        return metrics | {"score": mean_score(results, self.clusters)}
 
-    def _clusters(self, results: Sequence[Result]) -> list[str]:
+    def clusters(self, results: Sequence[Result]) -> list[str]:
         shared = "sequence" if self.rule == "cold-target" else "drug"
         return [str(result.example.inputs[shared]) for result in results]
 

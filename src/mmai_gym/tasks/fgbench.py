@@ -123,6 +123,9 @@ class PairQuestion(BaseTask):
     def sizes(self) -> dict[str, int]:
         return sizes(self.protocol, self.set.name, self.kind)
 
+    def clusters(self, results: Sequence[Result]) -> list[int]:
+        return linked(results)
+
     def omitted(self) -> Mapping[str, int]:
         counts: Counter[str] = Counter()
         pairs = fgbench.pairs(self.set.name)
@@ -245,7 +248,7 @@ class ChangeChoice(PairQuestion):
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
         """Intervals draw groups of pairs that share molecules."""
         kept = decided(results)
-        clusters = linked(kept)
+        clusters = self.clusters(kept)
         gold = [str(result.example.gold) for result in kept]
         usual = Counter(gold).most_common(1)[0][0] if gold else ""
         right = [result.first.reason is Reason.CORRECT for result in kept]
@@ -299,8 +302,8 @@ class ChangeValue(PairQuestion):
         kept = decided(results)
         gold = np.array([float(result.example.gold) for result in kept])
         constant = np.full(len(gold), self._scales.middle)
-        floor = stats.bootstrap(stats.rmse, gold, constant, clusters=linked(kept), unit=self.set.unit)
-        return value_metrics(results, self.set.unit, self._scales.middle, clusters=linked) | {
+        floor = stats.bootstrap(stats.rmse, gold, constant, clusters=self.clusters(kept), unit=self.set.unit)
+        return value_metrics(results, self.set.unit, self._scales.middle, clusters=self.clusters) | {
             "constant_rmse": floor
         }
 
@@ -318,7 +321,7 @@ def _change_grid(changes: npt.NDArray[np.float64], span: float) -> tuple[float, 
 # --------------------------------------------------------------------------------------------------- metrics
 
 
-def linked(results: Sequence[Result]) -> npt.NDArray[np.intp]:
+def linked(results: Sequence[Result]) -> list[int]:
     """For each result a number that it shares with all results whose pairs are linked to its own by common molecules."""
     root: dict[str, str] = {}
 
@@ -331,10 +334,10 @@ def linked(results: Sequence[Result]) -> npt.NDArray[np.intp]:
         root[find(result.example.inputs["smiles"])] = find(result.example.inputs["other"])
     numbers: dict[str, int] = {}
     found = [find(result.example.inputs["smiles"]) for result in results]
-    return np.array([numbers.setdefault(name, len(numbers)) for name in found], dtype=np.intp)
+    return [numbers.setdefault(name, len(numbers)) for name in found]
 
 
-def _macro_balanced_accuracy(results: Sequence[Result], clusters: npt.NDArray[np.intp]) -> Estimate:
+def _macro_balanced_accuracy(results: Sequence[Result], clusters: Sequence[int]) -> Estimate:
     """The mean over properties of the balanced accuracy; one whose gold answers are all alike says nothing and is left
     out, as is any that a resample leaves with one answer."""
     names = sorted({str(result.example.inputs["property"]) for result in results})

@@ -155,6 +155,9 @@ class MultiProperty(BaseTask):
         reason = Reason.PARTIAL if progress else Reason.WRONG
         return Verdict(0.5 * progress, reason, answer, carried)
 
+    def clusters(self, results: Sequence[Result]) -> list[str] | None:
+        return candidates.molecule_clusters([str(result.example.inputs["smiles"]) for result in results])
+
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
         return candidates.metrics(results, self.definition)
 
