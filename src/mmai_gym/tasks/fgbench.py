@@ -50,7 +50,7 @@ from mmai_gym.sources import fgbench, kept
 from mmai_gym.sources.fgbench import Pair
 from mmai_gym.tasks.base import BaseTask, LazyExamples, judge_choice, judge_number
 from mmai_gym.tasks.fgbench_split import PROTOCOLS, Kind, Protocol, places
-from mmai_gym.tasks.measurement import Scales
+from mmai_gym.tasks.measurement import Scales, spanning_grid
 from mmai_gym.tasks.scoring import decided, value_metrics
 
 QuestionKind = Literal["single", "interaction", "comparison"]
@@ -275,8 +275,11 @@ class ChangeValue(PairQuestion):
 
     @functools.cached_property
     def _scales(self) -> Scales:
-        changes = np.diff(self._train_labels, axis=1)[:, 0]
-        return replace(Scales.of(changes.tolist()), grid=_change_grid(changes, float(np.ptp(self._train_labels))))
+        """The grid reaches as far as two labels can differ: most similar molecules differ little and a few by much, where
+        the changes of training pairs alone would leave nothing to answer with."""
+        span = float(np.ptp(self._train_labels))
+        changes = np.diff(self._train_labels, axis=1)[:, 0].tolist()
+        return Scales.of(changes, lambda labels: spanning_grid(labels, -span, span, 128))
 
     @property
     def form(self) -> Number:
@@ -306,16 +309,6 @@ class ChangeValue(PairQuestion):
         return value_metrics(results, self.set.unit, self._scales.middle, clusters=self.clusters) | {
             "constant_rmse": floor
         }
-
-
-def _change_grid(changes: npt.NDArray[np.float64], span: float) -> tuple[float, ...]:
-    """Ascending, at most 128: half of them centres of equally filled bins, half evenly over what two labels can differ by.
-
-    Most similar molecules differ little and a few by much, where quantiles alone would leave nothing to answer with.
-    """
-    filled = np.quantile(changes, (np.arange(64) + 0.5) / 64)
-    even = np.linspace(-span, span, 64)
-    return tuple(sorted({float(f"{step:.6g}") for step in (*filled, *even)}))
 
 
 # --------------------------------------------------------------------------------------------------- metrics

@@ -60,9 +60,13 @@ def covering_grid(labels: Sequence[float]) -> tuple[float, ...]:
     (hERG potencies of 0.02 to 12 would end at 3.3 and 8.8). Here no training label is farther from a step than half
     of one even step.
     """
-    filled = _steps(labels) // 2
-    even = np.linspace(min(labels), max(labels), _steps(labels) - filled)
-    return _rounded([*_equally_filled(labels, filled), *even])
+    return spanning_grid(labels, min(labels), max(labels), _steps(labels))
+
+
+def spanning_grid(labels: Sequence[float], low: float, high: float, steps: int) -> tuple[float, ...]:
+    """At most `steps` ascending steps: half equally filled by the labels, half evenly spaced from `low` to `high`."""
+    filled = steps // 2
+    return _rounded([*_equally_filled(labels, filled), *np.linspace(low, high, steps - filled)])
 
 
 def _steps(labels: Sequence[float]) -> int:
