@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 
 from rdkit import rdBase
 
@@ -16,7 +15,7 @@ from mmai_gym.audit.findings import Audit, Held, Overlap, ReactionOverlap, Taugh
 from mmai_gym.audit.keys import dataset_name
 from mmai_gym.audit.ledger import PARTS, Holding, Ledger, shared_reactions
 from mmai_gym.audit.neighbours import Neighbours, neighbours
-from mmai_gym.contracts import SPLITS, DataError, Progress
+from mmai_gym.contracts import SPLITS, DataError, Progress, UsageError
 from mmai_gym.sources import embedded
 from mmai_gym.tasks import BaseTask
 
@@ -50,24 +49,13 @@ def audit(tests: Sequence[str], against: Sequence[str], progress: Progress) -> A
         DataError: the data of all tests are missing.
     """
     tested = list(dict.fromkeys(name for prefix in tests for name in tasks.match(prefix)))
-    sources = set(tested) | {name for prefix in against for name in _match(prefix)}
+    others = {name for prefix in against for name in _match(prefix)} - set(tested)
     survey = _Survey(frozenset(tested))
-    # One data set after the other, since those of one set share molecules.
-    chosen = sorted(
-        (tasks.get(name) for name in sources - LISTS.keys()), key=lambda task: (task.sources, task.name)
-    )
-    jobs: list[tuple[str, Callable[[], object]]] = [(task.name, partial(survey.take, task)) for task in chosen]
-    jobs += [(name, partial(survey.take_list, name, LISTS[name])) for name in sorted(sources & LISTS.keys())]
-    for done, (name, job) in enumerate(jobs):
-        progress(done, len(jobs), f"audit · {name}")
-        try:
-            job()
-        except DataError as error:
-            survey.missing[name] = str(error)
-    progress(len(jobs), len(jobs), "audit")
+    survey.read(tested, progress)
     read = [name for name in tested if name in survey.ledger.holdings]
     if not read:
         raise DataError(f"none of the {len(tested)} tasks can be read; the first: {survey.missing[tested[0]]}")
+    survey.read(others, progress)
     return survey.findings(read)
 
 
@@ -76,9 +64,18 @@ def everything() -> list[str]:
     return [*tasks.names(), *LISTS]
 
 
+def _dataset(name: str) -> str:
+    return LISTS[name].dataset if name in LISTS else dataset_name(tasks.get(name))
+
+
 def _match(prefix: str) -> list[str]:
     lists = [name for name in LISTS if lineage.below(name, prefix)]
-    return lists or tasks.match(prefix)
+    try:
+        return lists + tasks.match(prefix)
+    except UsageError:
+        if not lists:
+            raise
+        return lists
 
 
 # --------------------------------------------------------------------------------------------------- reading
@@ -93,9 +90,19 @@ class _Survey:
     conflicts: list[Conflict] = field(default_factory=list)
     neighbours: list[Neighbours] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
-    _measured: dict[tuple[int, int], Neighbours | None] = field(default_factory=dict)
 
-    def take(self, task: BaseTask) -> None:
+    def read(self, names: Iterable[str], progress: Progress) -> None:
+        """Read tasks and lists, one data set after the other, since those of one set share molecules."""
+        order = sorted(names, key=lambda name: (_dataset(name), name))
+        for done, name in enumerate(order):
+            progress(done, len(order), f"audit · {name}")
+            try:
+                self._take_list(name) if name in LISTS else self._take(tasks.get(name))
+            except DataError as error:
+                self.missing[name] = str(error)
+        progress(len(order), len(order), "audit")
+
+    def _take(self, task: BaseTask) -> None:
         """Read a task; of a test set also what it says about itself."""
         contents: dict[str, list[Content]] = {split: [] for split in SPLITS}
         answers = Answers()
@@ -110,23 +117,12 @@ class _Survey:
         if task.name in self.tests:
             skeletons = [row for rows in holding.splits.values() for row in rows.skeletons()]
             self.conflicts += filter(None, [answers.conflict(task.name, skeletons)])
-            self.neighbours += filter(None, [self._near(task.name, contents)])
+            near = neighbours(task.name, _distinct(contents["train"]), _distinct(contents["test"]))
+            self.neighbours += filter(None, [near])
 
-    def take_list(self, name: str, listed: Listed) -> None:
+    def _take_list(self, name: str) -> None:
         """Read a list, all of which counts as training."""
-        self.ledger.enter(name, listed.dataset, {"train": listed.read()})
-
-    def _near(self, task: str, contents: Mapping[str, Sequence[Content]]) -> Neighbours | None:
-        """Neighbours, measured once for all tasks about the same molecules."""
-        train, test = (
-            tuple(dict.fromkeys(smiles for content in contents[split] for smiles in content.molecules))
-            for split in ("train", "test")
-        )
-        key = hash(train), hash(test)
-        if key not in self._measured:
-            self._measured[key] = neighbours(task, train, test)
-        found = self._measured[key]
-        return None if found is None else replace(found, task=task)
+        self.ledger.enter(name, LISTS[name].dataset, {"train": LISTS[name].read()})
 
     def findings(self, tested: Sequence[str]) -> Audit:
         """The comparison of all that was read."""
@@ -145,6 +141,10 @@ class _Survey:
             tuple(_lineage(holdings)),
             self.missing,
         )
+
+
+def _distinct(contents: Sequence[Content]) -> list[str]:
+    return list(dict.fromkeys(smiles for content in contents for smiles in content.molecules))
 
 
 # --------------------------------------------------------------------------------------------------- comparing
