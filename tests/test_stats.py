@@ -83,9 +83,43 @@ def test_concordance_index_agrees_with_counting_every_pair(rows: list[tuple[int,
     assert agrees(stats.concordance_index(y, p), credit / len(pairs) if pairs else math.nan)
 
 
+@QUIET
+@given(TIED)
+@pytest.mark.filterwarnings("ignore")
+def test_rm2_agrees_with_the_formula_written_out(rows: list[tuple[int, int]]) -> None:
+    """Term by term as Ozturk et al. (2018) computed it, sums over items and both r² squared once more."""
+    y, p = pair(rows)
+    if len(set(y)) < 2 or len(set(p)) < 2:
+        assert math.isnan(stats.rm2(y, p))
+        return
+    mean_y, mean_p = sum(y) / len(y), sum(p) / len(p)
+    spread_y = sum((a - mean_y) ** 2 for a in y)
+    spread_p = sum((b - mean_p) ** 2 for b in p)
+    r2 = sum((a - mean_y) * (b - mean_p) for a, b in zip(y, p, strict=True)) ** 2 / (spread_y * spread_p)
+    k = sum(a * b for a, b in zip(y, p, strict=True)) / sum(b * b for b in p)
+    r02 = 1 - sum((a - k * b) ** 2 for a, b in zip(y, p, strict=True)) / spread_y
+    expected = r2 * (1 - math.sqrt(abs(r2 * r2 - r02 * r02)))
+    assert stats.rm2(y, p) == pytest.approx(expected, abs=1e-6)  # the root makes 1e-8 of a rounding error of 1e-16
+
+
+@QUIET
+@given(TIED, st.booleans())
+def test_a_resampled_concordance_index_is_that_of_the_resample(rows: list[tuple[int, int]], grouped: bool) -> None:
+    y, p = pair(rows)
+    labels = np.arange(len(y)) % 3 if grouped else None
+    quick = stats._draws(stats.concordance_index, [y, p], labels, 20, seed=5)
+    slow = [stats.concordance_index(y[i], p[i]) for i in stats._resamples(len(y), labels, 20, seed=5)]
+    np.testing.assert_array_equal(quick, slow)
+
+
 def test_hand_computed_values() -> None:
     assert stats.mae([1.0, 2.0], [2.0, 4.0]) == 1.5
     assert stats.rmse([0.0, 0.0], [3.0, 4.0]) == pytest.approx(math.sqrt(12.5))
+    assert stats.mse([0.0, 0.0], [3.0, 4.0]) == 12.5
+    # Truth 1, 2, 3 and prediction 1, 3, 2: r = 1/2, r² = 1/4; k = 13/14,
+    # residuals 1/14, -11/14, 16/14, so r0² = 1 - (378/196)/2 = 1/28: 1/4 (1 - sqrt(1/16 - 1/784)).
+    assert stats.rm2([1, 2, 3], [1, 3, 2]) == pytest.approx(0.25 * (1 - math.sqrt(1 / 16 - 1 / 784)))
+    assert stats.rm2([1, 2, 3], [1, 2, 3]) == pytest.approx(1.0)
     # Positives score 0.9 and 0.5, negatives 0.5 and 0.1: three pairs won, one tied.
     assert stats.auroc([1, 1, 0, 0], [0.9, 0.5, 0.5, 0.1]) == 0.875
     # Thresholds 0.9 (1 of 1), 0.5 (2 of 3): 1/2 x 1 + 1/2 x 2/3.
@@ -106,7 +140,8 @@ def test_undefined_is_nan_and_never_an_exception(metric: stats.Metric) -> None:
 
 
 @pytest.mark.parametrize(
-    "metric", [stats.auroc, stats.auprc, stats.balanced_accuracy, stats.r2, stats.pearson, stats.spearman]
+    "metric",
+    [stats.auroc, stats.auprc, stats.balanced_accuracy, stats.r2, stats.rm2, stats.pearson, stats.spearman],
 )
 @pytest.mark.parametrize("level", [0.0, 1.0])
 def test_one_class_or_constant_truth_is_nan(metric: stats.Metric, level: float) -> None:
@@ -224,6 +259,19 @@ def test_paired_difference_sees_what_separate_intervals_do_not() -> None:
     assert result.estimate.high < 0 < result.p_value < 0.01
     apart = stats.bootstrap(stats.mae, y, a), stats.bootstrap(stats.mae, y, b)
     assert not apart[0].separated_from(apart[1])
+
+
+def test_a_paired_difference_of_concordance_indices_comes_from_the_same_resamples() -> None:
+    rng = np.random.default_rng(2)
+    y = np.round(rng.normal(size=60), 1)
+    a, b = y + rng.normal(size=60), y + 2 * rng.normal(size=60)
+    clusters = np.arange(60) // 3
+    result = stats.paired_difference(stats.concordance_index, y, a, b, clusters=clusters, n_resamples=200)
+    draws = [
+        stats.concordance_index(y[i], a[i]) - stats.concordance_index(y[i], b[i])
+        for i in stats._resamples(60, clusters, 200, seed=0)
+    ]
+    assert (result.estimate.low, result.estimate.high) == tuple(np.quantile(draws, (0.025, 0.975)))
 
 
 def test_equal_models_differ_by_nothing() -> None:

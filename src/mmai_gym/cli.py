@@ -157,37 +157,41 @@ def show(
     name: Annotated[str, typer.Argument(metavar="TASK", help="A name from `mmai-gym tasks`.")],
     index: Annotated[int, typer.Option(help="Which example.")] = 0,
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    draw: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Draw its molecules into this file.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one example: the question in both renderings, the gold answer, the reasoning and its checks."""
-    from mmai_gym import reasoning, tasks
-    from mmai_gym.contracts import Molecule
-    from mmai_gym.tasks import rendering
+    """Show one example: the question in both renderings, the gold answer and its verdict, the reasoning and its checks."""
+    from mmai_gym import tasks
+    from mmai_gym.sources import write_atomically
+    from mmai_gym.tasks import showing
 
     task = tasks.get(name)
     examples = task.examples(_split(split))
     if not 0 <= index < len(examples):
         raise UsageError(f"{name} has {len(examples)} {split} examples; --index {index} is outside")
-    example = examples[index]
-    question = task.question(example)
-    context = reasoning.Context(tuple(span.text for span in question if isinstance(span, Molecule)))
-    trace = task.reason(example)
-    steps = [(step.text, reasoning.check(step, context)) for step in trace.steps] if trace else []
-    found = {
-        "task": name,
-        "id": example.id,
-        "chat": rendering.chat_prompt(question),
-        "compact": rendering.compact_prompt(question),
-        "answer": task.answer(example),
-        "reasoning": [{"text": text, "true": true} for text, true in steps],
-    }
+    found = showing.shown(task, examples[index])
+    if draw is not None:
+        write_atomically(draw, showing.drawing(task, examples[index]).encode())
+        stderr.print(f"drawing: {draw}", markup=False)
     if as_json:
         print_json(found)
         return
-    print(f"{name}, {split} example {index} (id {example.id})\n\n{found['chat']}\n\ncompact: {found['compact']}\n")
-    for text, true in steps:
-        print(f"  [{'true' if true else 'FALSE'}] {text}")
+    print(
+        f"{name}, {split} example {index} (id {found['id']})\n\n{found['chat']}\n\ncompact: {found['compact']}\n"
+    )
+    for step in found["reasoning"]:
+        print(f"  [{'true' if step['true'] else 'FALSE'}] {step['text']}")
+    if found["answer"] is None:
+        print("answer: none is known; any molecule that meets the goal is right")
+        return
+    verdict = found["verdict"]
     print(f"answer: {found['answer']}")
+    print(
+        f"verdict: {verdict['reason']}, score {verdict['score']}"
+        + (f" ({verdict['detail']})" if verdict["detail"] else "")
+    )
 
 
 def _split(text: str) -> Any:

@@ -366,9 +366,17 @@ class Model(Protocol):
 class Oracle(Protocol):
     """A property predictor. Failures are NaN, never a made-up number."""
 
-    name: str
-    version: str
-    units: str
+    @property
+    def name(self) -> str:
+        """How tasks and records call it."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever its numbers may change."""
+
+    @property
+    def units(self) -> str:
+        """'' for a dimensionless value."""
 
     def predict(self, smiles: Sequence[str]) -> npt.NDArray[np.float64]:
         """One value per molecule, shape (len(smiles),); NaN where the molecule or the oracle fails."""

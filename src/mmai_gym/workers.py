@@ -3,7 +3,9 @@
 A verifier runs a chemistry toolkit on whatever a model wrote, and a toolkit written in C++ can hang, eat all
 memory or crash on it; none of that can be stopped from inside the process. So each item is computed in a child
 that dies alone: its item becomes an `Outcome` that says timeout, memory, crash or error, a fresh child takes its
-place, and the neighbours never notice. The children are spawned, not forked (a fork of a process with threads or a
+place, and the neighbours never notice. Quick items travel in company: several are sent ahead, and their results come
+back together, since a message of its own would cost as much as judging a small molecule. A count in shared memory says
+which item a child was at when it died. The children are spawned, not forked (a fork of a process with threads or a
 GPU may deadlock), and start from a bare interpreter instead of re-running the caller's main module, so that a
 training script does not load torch into every child and needs no `if __name__ == "__main__"` guard. In turn the
 function must live in an importable module. The time limit is a kernel timer in the child, which fires inside
@@ -15,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import mmap
 import os
 import pickle
 import selectors
@@ -23,6 +26,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 import weakref
@@ -38,10 +42,12 @@ T = TypeVar("T")
 Message = tuple[Any, Any, str, float]
 """From a child: "ready", "unable", "value" or a Failure; the value; the detail; seconds."""
 
-MAX_WINDOW = 64
+MAX_WINDOW = 256
 """Most items sent ahead to one worker."""
-WINDOW_SECONDS = 0.01
+WINDOW_SECONDS = 0.05
 """Items are sent ahead for about this long, so that quick ones do not wait for a round trip each."""
+REPORT_SECONDS = 0.01
+"""A worker keeps results back for at most this long and the item after it, so that they need not be sent one by one."""
 GRACE_SECONDS = 1.0
 """How long after its limit a child that escaped its own timer is killed from outside."""
 START_SECONDS = 120.0
@@ -49,9 +55,10 @@ START_ATTEMPTS = 3
 DETAIL_CHARS = 2000
 
 _HEADER = struct.Struct("!Q")
+_COUNT = struct.Struct("!Q")
 _BOOTSTRAP = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-    "from mmai_gym.workers import _serve; _serve(int(sys.argv[1]))"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
+    "from mmai_gym.workers import _serve; _serve(int(sys.argv[1]), int(sys.argv[2]))"
 )
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -178,8 +185,10 @@ class _Run:
             worker = max((w for w in self.pool._alive if w.ready), key=_Worker.room, default=None)
             if worker is None or worker.room() < 1:
                 self.retry.appendleft(item)
-                return
+                break
             worker.give(item)
+        for worker in self.pool._alive:
+            worker.flush()
 
     def next_item(self) -> tuple[int, bytes] | None:
         if self.retry:
@@ -243,14 +252,19 @@ class _Run:
             self.bury(worker, worker.cause_of_death())
 
     def bury(self, worker: _Worker, cause: Failure | None) -> None:
-        """Kill a worker, blame the item it worked on for `cause` (if any), queue the rest of its items again."""
+        """Kill a worker, blame the item it worked on for `cause` (if any), queue the rest of its items again.
+
+        Results that it had kept back are lost with it; those items are computed anew.
+        """
         elapsed = time.monotonic() - worker.since
         status = worker.stop()
         self.pool._alive.remove(worker)
         if not worker.ready:
             self.failed_starts += 1
-        if cause is not None and worker.sent:
-            number, _ = worker.sent.popleft()
+        at_work = worker.finished - worker.reported
+        if cause is not None and at_work < len(worker.sent):
+            number, _ = worker.sent[at_work]
+            del worker.sent[at_work]
             limit = f"stopped after {self.pool.seconds:g} s" if cause == "timeout" else _died(status)
             self.finished[number] = Outcome(None, cause, limit, elapsed)
         self.retry.extendleft(reversed(worker.sent))
@@ -264,10 +278,13 @@ class _Worker:
         self.patience = patience
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
-        with theirs:
+        with theirs, tempfile.TemporaryFile() as shared:
+            shared.truncate(_COUNT.size)
+            self.count = mmap.mmap(shared.fileno(), _COUNT.size)
+            descriptors = theirs.fileno(), shared.fileno()
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _BOOTSTRAP, str(theirs.fileno()), json.dumps(sys.path)],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-c", _BOOTSTRAP, *map(str, descriptors), json.dumps(sys.path)],
+                pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -276,12 +293,15 @@ class _Worker:
                 process_group=0,
             )
         self.ready = False
+        self.reported = 0
+        self.finished = 0
         self.sent: deque[tuple[int, bytes]] = deque()
         self.since = time.monotonic()
         self.mean_seconds = WINDOW_SECONDS
         self.incoming = bytearray()
         self.outgoing = bytearray()
         self.write(setup)
+        self.flush()
 
     def room(self) -> int:
         """How many more items may be sent ahead, by the time that recent ones took."""
@@ -289,6 +309,7 @@ class _Worker:
         return window - len(self.sent)
 
     def give(self, item: tuple[int, bytes]) -> None:
+        """Put an item among those that the next `flush` sends."""
         if not self.sent:
             self.since = time.monotonic()
         self.sent.append(item)
@@ -298,6 +319,7 @@ class _Worker:
         """The item whose result has come; the next one's time starts now."""
         self.mean_seconds += 0.2 * (seconds - self.mean_seconds)
         self.since = time.monotonic()
+        self.reported += 1
         return self.sent.popleft()
 
     def deadline(self) -> float:
@@ -307,8 +329,7 @@ class _Worker:
         return self.since + self.patience if self.sent else float("inf")
 
     def write(self, message: bytes) -> None:
-        self.outgoing += _HEADER.pack(len(message)) + message
-        self.flush()
+        self.outgoing += _framed(message)
 
     def flush(self) -> None:
         """Send what the socket takes. Never blocks: a child busy with an item reads nothing."""
@@ -350,10 +371,16 @@ class _Worker:
         return "timeout" if status == -signal.SIGALRM else "crash"
 
     def stop(self) -> int:
-        """Kill the child and return its exit status. SIGKILL: a worker holds nothing worth a farewell."""
+        """Kill the child and return its exit status; `finished` then says how many items it ever got through.
+
+        SIGKILL: a worker holds nothing worth a farewell.
+        """
         self.socket.close()
         self.process.kill()
-        return self.process.wait()
+        status = self.process.wait()
+        (self.finished,) = _COUNT.unpack_from(self.count)
+        self.count.close()
+        return status
 
 
 def _stop_all(workers: list[_Worker]) -> None:
@@ -406,31 +433,74 @@ def _describe(error: BaseException) -> str:
 # ------------------------------------------------------------------------------------------------ in the child
 
 
-def _serve(descriptor: int) -> None:
+def _serve(descriptor: int, counter: int) -> None:
     """The child's life: set up, then one item after the other until the parent closes the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The default action of SIGALRM ends the process in the kernel, whatever native code is doing.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-    with socket.socket(fileno=descriptor) as connection, connection.makefile("rb", buffering=1 << 18) as stream:
-        work = _set_up(connection, stream)
-        while (message := _read(stream)) is not None:
-            _send(connection, work(message))
+    with socket.socket(fileno=descriptor) as connection, mmap.mmap(counter, _COUNT.size) as count:
+        os.close(counter)
+        inbox = _Inbox(connection)
+        work = _set_up(connection, inbox)
+        results, finished, reported = bytearray(), 0, time.monotonic()
+        while True:
+            message = inbox.next()
+            if message is not None:
+                results += _framed(work(message))
+                finished += 1
+                _COUNT.pack_into(count, 0, finished)
+            if message is None or time.monotonic() - reported >= REPORT_SECONDS:
+                _send(connection, results)
+                results, reported = bytearray(), time.monotonic()
+            if message is None and not inbox.fill():
+                return
 
 
-def _set_up(connection: socket.socket, stream: Any) -> Callable[[bytes], bytes]:
+class _Inbox:
+    """Messages from the parent, as they come in."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._data = bytearray()
+        self._start = 0
+
+    def next(self) -> bytes | None:
+        """The next message if it is here already."""
+        begin = self._start + _HEADER.size
+        if len(self._data) < begin:
+            return None
+        (length,) = _HEADER.unpack_from(self._data, self._start)
+        if len(self._data) < begin + length:
+            return None
+        self._start = begin + length
+        return bytes(memoryview(self._data)[begin : self._start])
+
+    def fill(self) -> bool:
+        """Wait for more; False once the parent has closed its end."""
+        try:
+            chunk = self._connection.recv(1 << 18)
+        except ConnectionResetError:
+            return False
+        del self._data[: self._start]
+        self._start = 0
+        self._data += chunk
+        return bool(chunk)
+
+
+def _set_up(connection: socket.socket, inbox: _Inbox) -> Callable[[bytes], bytes]:
     try:
-        message = _read(stream)
-        if message is None:  # the parent is gone already
-            sys.exit(0)
+        while (message := inbox.next()) is None:
+            if not inbox.fill():  # the parent is gone already
+                sys.exit(0)
         function, initializer, prepare, seconds, memory_mb = pickle.loads(message)
         if initializer is not None:
             initializer()
         most = _limit_memory(memory_mb)
     except Exception as error:
-        _send(connection, pickle.dumps(("unable", None, _describe(error), 0.0)))
+        _send(connection, _framed(pickle.dumps(("unable", None, _describe(error), 0.0))))
         sys.exit(1)
-    _send(connection, pickle.dumps(("ready", None, "", 0.0)))
+    _send(connection, _framed(pickle.dumps(("ready", None, "", 0.0))))
     return functools.partial(_compute, function, prepare, seconds, most)
 
 
@@ -441,7 +511,7 @@ def _compute(
     memory: float,
     message: bytes,
 ) -> bytes:
-    """One item: unpickle and prepare, then call and pickle under the timer. Sending is outside the limit too."""
+    """One item: unpickle and prepare, then call and pickle under the timer. Reporting is outside the limit too."""
     start = time.perf_counter()
     kind, value, detail = "value", None, ""
     try:
@@ -493,21 +563,12 @@ def _peak_bytes() -> int:
     return 0
 
 
-def _read(stream: Any) -> bytes | None:
-    """The next message, or None once the parent has closed its end."""
-    try:
-        header = stream.read(_HEADER.size)
-        if len(header) < _HEADER.size:
-            return None
-        (length,) = _HEADER.unpack(header)
-        message = stream.read(length)
-    except ConnectionResetError:
-        return None
-    return message if len(message) == length else None
+def _framed(message: bytes) -> bytes:
+    return _HEADER.pack(len(message)) + message
 
 
-def _send(connection: socket.socket, message: bytes) -> None:
+def _send(connection: socket.socket, messages: bytes | bytearray) -> None:
     try:
-        connection.sendall(_HEADER.pack(len(message)) + message)
+        connection.sendall(messages)
     except (BrokenPipeError, ConnectionResetError):
         sys.exit(0)  # the parent is gone

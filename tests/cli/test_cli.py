@@ -102,6 +102,16 @@ def test_show_prints_a_question_its_answer_and_true_reasoning() -> None:
     shown = json.loads(done.stdout)
     assert {"chat", "compact", "answer", "reasoning"} <= set(shown)
     assert all(step["true"] for step in shown["reasoning"])
+    assert (shown["verdict"]["score"], shown["verdict"]["reason"]) == (1.0, "correct")
+
+
+@pytest.mark.parametrize("task", [NAME, "functional-groups/embedded/locate", "optimization/embedded/qed"])
+def test_show_draws_the_question_and_a_known_answer_if_asked(task: str, tmp_path: Path) -> None:
+    picture = tmp_path / "deep" / "picture.svg"
+    done = gym("show", task, "--draw", str(picture))
+    assert done.returncode == 0, done.stderr
+    assert "verdict: correct, score 1.0" in done.stdout
+    assert picture.read_text(encoding="utf-8").startswith("<svg")
 
 
 def test_verify_judges_each_line_and_survives_hostile_ones(tmp_path: Path) -> None:

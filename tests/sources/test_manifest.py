@@ -7,7 +7,7 @@ import pytest
 from mmai_gym import sources
 from mmai_gym.contracts import DataError
 from mmai_gym.sources import manifest, uspto50k
-from mmai_gym.sources.endpoints import ENDPOINTS
+from mmai_gym.sources.tdc import ENDPOINTS
 
 HEAD = '[dataset.toy]\ntitle = "t"\ncitation = "c"\nterms = "t"\n'
 ENTRY = f"""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from mmai_gym.sources.scaffolds import scaffold_fraction
+import pytest
+
+from mmai_gym.contracts import InvalidMolecule
+from mmai_gym.sources.scaffolds import molecule_fraction, scaffold_fraction, scaffold_split
 
 
 def test_molecules_of_one_scaffold_share_their_fraction() -> None:
@@ -33,3 +36,29 @@ def test_another_seed_makes_another_split() -> None:
 def test_the_hash_is_frozen() -> None:
     # A change here moves molecules between training and test parts: published numbers would no longer compare.
     assert round(scaffold_fraction("c1ccc2ccccc2c1"), 9) == 0.118954804
+
+
+def test_the_scaffold_split_fills_the_parts_from_the_largest_group_down() -> None:
+    # 5 + 3 rows fill 80 %; of the two single ones the later is taken first.
+    assert scaffold_split(["a", "b", "a", "b", "c", "a", "b", "a", "d", "a"]) == (
+        "train", "train", "train", "train", "test", "train", "train", "train", "valid", "train",
+    )  # fmt: skip
+
+
+def test_a_group_that_does_not_fit_goes_on_and_a_smaller_one_still_trains() -> None:
+    parts = scaffold_split(["a"] * 7 + ["b"] * 2 + ["c"])
+    assert parts == ("train",) * 7 + ("valid",) * 2 + ("train",)
+
+
+def test_one_scaffold_alone_cannot_be_split() -> None:
+    assert set(scaffold_split([""] * 20)) == {"test"}  # as the original does: it fits into no other part
+    assert scaffold_split([]) == ()
+
+
+def test_rows_of_one_molecule_share_their_fraction_whatever_the_stereo_and_the_writing() -> None:
+    same = ["C[C@H](N)C(=O)O", "C[C@@H](N)C(O)=O", "[H]C(C)(N)C(=O)O"]
+    assert len({molecule_fraction(smiles) for smiles in same}) == 1
+    assert molecule_fraction("CCO") != molecule_fraction("CCN")
+    assert molecule_fraction("CCO", 0) != molecule_fraction("CCO", 1)
+    with pytest.raises(InvalidMolecule):
+        molecule_fraction("C1CC")

@@ -43,7 +43,8 @@ class Content:
 
 
 def content(example: Example, question: Question, answer: str | None) -> Content:
-    """The content of one example. A view that cannot be turned into SMILES counts through the input `smiles` alone."""
+    """The content of one example. A view that cannot be turned into SMILES counts through the inputs `smiles` and
+    `other` alone."""
     shown = [span for span in question if isinstance(span, Molecule)]
     proteins = tuple(dict.fromkeys(span.text for span in shown if span.view in _PROTEINS))
     molecules = [text for span in shown if (text := _smiles(span.view, span.text)) is not None]
@@ -52,8 +53,9 @@ def content(example: Example, question: Question, answer: str | None) -> Content
         return Content((".".join(molecules),), proteins, answer or "")
     if "forward" in controls:
         return Content((answer,) if answer else (), proteins, ".".join(molecules))
-    given = example.inputs.get("smiles")
-    molecules += [given] if isinstance(given, str) else []
+    # The second molecule of a pair may be hidden from the question, and its label be what the answer tells.
+    given = [example.inputs.get(key) for key in ("smiles", "other")]
+    molecules += [text for text in given if isinstance(text, str)]
     form = answer_form(question)
     molecules += [answer] if answer and isinstance(form, Structure) and form.role == "molecule" else []
     return Content(tuple(dict.fromkeys(molecules)), proteins)

@@ -24,6 +24,8 @@ from mmai_gym.records import RunRecord
 
 Floats = npt.NDArray[np.float64]
 SCORE = "score of the first answer"
+_ERRORS = ("mae", "mse", "rmse")
+_VALUE_METRICS = (*_ERRORS, "pearson", "spearman", "concordance_index", "rm2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def _compare(task: Task, first: list[Result], second: list[Result], names: Seque
         values = float(statistic(truth, a)), float(statistic(truth, b))
         if metric != SCORE and not _reproduces(task, metric, (first, second), values):
             continue
-        better = metric not in ("mae", "rmse")
+        better = metric not in _ERRORS
         difference = stats.paired_difference(statistic, truth, a, b, higher_is_better=better)
         return Comparison(task.name, metric, names[0], names[1], *values, difference.estimate, difference.p_value)
     raise UsageError(f"{task.name} has no results to compare")
@@ -128,7 +130,7 @@ Columns = Callable[[Sequence[Result]], tuple[Floats, Floats]]
 def _candidates(headline: str) -> list[tuple[str, stats.Metric, Columns]]:
     """Ways in which a headline of that name may come out of single results; the right one reproduces its value."""
     metric = getattr(stats, headline, None)
-    if headline in ("mae", "rmse", "pearson", "spearman") and metric is not None:
+    if headline in _VALUE_METRICS and metric is not None:
         return [(headline, metric, _values)]
     if headline in ("auroc", "auprc") and metric is not None:
         return [(headline, metric, _beliefs)]

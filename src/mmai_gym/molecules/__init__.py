@@ -33,6 +33,11 @@ from mmai_gym.molecules.graph import (
     to_graph_arrays,
     to_graph_text,
 )
+from mmai_gym.molecules.group_edits import (
+    GroupEdit,
+    NoCommonCore,
+    group_edit,
+)
 from mmai_gym.molecules.groups import (
     FUNCTIONAL_GROUPS,
     FunctionalGroup,
@@ -76,6 +81,7 @@ from mmai_gym.molecules.smiles import (
     canonical_set,
     is_valid,
     randomized,
+    randomized_places,
     rooted,
     strip_maps,
 )
@@ -106,10 +112,12 @@ __all__ = [
     "Fragmentation",
     "FunctionalGroup",
     "GraphArrays",
+    "GroupEdit",
     "MappedReaction",
     "MatchedPair",
     "Mol",
     "MolecularGraph",
+    "NoCommonCore",
     "ReactionCentre",
     "ReactionTemplate",
     "aligned_pair",
@@ -132,6 +140,7 @@ __all__ = [
     "from_xyz",
     "functional_group",
     "grid_svg",
+    "group_edit",
     "heavy_atoms",
     "inchi",
     "inchikey",
@@ -148,6 +157,7 @@ __all__ = [
     "parse_formula",
     "preferred_cut",
     "randomized",
+    "randomized_places",
     "reaction_centre",
     "reaction_svg",
     "retro_cuts",

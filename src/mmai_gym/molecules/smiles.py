@@ -54,10 +54,22 @@ def randomized(smiles: str, seed: int) -> str:
     The atoms are renumbered by a random permutation and written in that order, which reaches spellings that a
     random root with canonical branches never does (Arús-Pous et al., 2019).
     """
+    return randomized_places(smiles, seed)[0]
+
+
+def randomized_places(smiles: str, seed: int) -> tuple[str, tuple[int, ...]]:
+    """`randomized`, and for each atom of `smiles` its position in the new text.
+
+    Raises:
+        InvalidMolecule: `smiles` cannot be read.
+    """
     mol = parse(smiles)
     order = list(range(mol.GetNumAtoms()))
     random.Random(seed).shuffle(order)
-    return Chem.MolToSmiles(Chem.RenumberAtoms(mol, order), canonical=False)
+    shuffled = Chem.RenumberAtoms(mol, order)
+    text = Chem.MolToSmiles(shuffled, canonical=False)
+    places = {order[atom]: place for place, atom in enumerate(output_order(shuffled))}
+    return text, tuple(places[atom] for atom in range(len(order)))
 
 
 def rooted(smiles: str, atom_index: int) -> str:
@@ -104,4 +116,7 @@ def canonical_set(smiles: str) -> str:
     Raises:
         InvalidMolecule: `smiles` cannot be read.
     """
-    return ".".join(sorted(write(unmapped(parse(smiles))).split(".")))
+    mol = parse(smiles)
+    if ":" in smiles:  # no atom map is written without one
+        mol = unmapped(mol)
+    return ".".join(sorted(write(mol).split(".")))

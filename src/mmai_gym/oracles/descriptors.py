@@ -14,7 +14,10 @@ from rdkit.Chem import QED, Descriptors, rdMolDescriptors
 
 from mmai_gym.contracts import InvalidMolecule, UsageError
 from mmai_gym.molecules import parse
+from mmai_gym.oracles import plogp
 from mmai_gym.oracles.sa import synthetic_accessibility
+
+_RDKIT = f"rdkit-{rdBase.rdkitVersion}"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class DescriptorOracle:
     units: str
     source: str
     function: Callable[[Chem.Mol], float]
-    version: str = field(default=f"rdkit-{rdBase.rdkitVersion}")
+    version: str = field(default=_RDKIT)
 
     def predict(self, smiles: Sequence[str]) -> npt.NDArray[np.float64]:
         """Values, shape (len(smiles),), in `units`; NaN where the text is not a molecule."""
@@ -65,6 +68,13 @@ ORACLES: Mapping[str, DescriptorOracle] = {
     for oracle in (
         DescriptorOracle("qed", "", "Bickerton et al. 2012", QED.qed),
         DescriptorOracle("logp", "", "Wildman and Crippen 1999", _crippen_logp),
+        DescriptorOracle(
+            "plogp",
+            "",
+            "Kusner et al. 2017; Jin et al. 2019",
+            plogp.penalised_logp,
+            f"{plogp.DEFINITION}-{_RDKIT}",
+        ),
         DescriptorOracle("tpsa", "Å²", "Ertl et al. 2000", rdMolDescriptors.CalcTPSA),
         DescriptorOracle("sa", "", "Ertl and Schuffenhauer 2009", synthetic_accessibility),
         DescriptorOracle("molecular-weight", "Da", "average atomic masses", _molecular_weight),

@@ -13,6 +13,14 @@ _NAMES = {
     "spearman": "Spearman ρ",
     "success_at_0.6": "success at similarity 0.6",
     "success_first": "success of the first answer",
+    "success_first_at_0.6": "success of the first answer at similarity 0.6",
+    "protocol_success": "success, published protocol",
+    "protocol_success_at_0.4": "success, published protocol, at similarity 0.4",
+    "protocol_success_at_0.6": "success, published protocol, at similarity 0.6",
+    "protocol_success_first": "success of the first answer, published protocol",
+    "protocol_success_first_at_0.6": "success of the first answer, published protocol, at similarity 0.6",
+    "protocol_similarity": "similarity, published protocol",
+    "protocol_improvement": "improvement, published protocol",
     "max_fragment_top_1": "largest fragment, top 1",
 }
 
@@ -34,6 +42,16 @@ _MEANINGS = {
     "success_first": "Share of inputs whose first answer is a success.",
     "similarity": "Tanimoto similarity of input and most similar success, averaged over the inputs that have one.",
     "gain": "Best change of the property in the wanted direction, averaged over the inputs with a success.",
+    "protocol_success": "Share of inputs with a success among 20 answers by the publication's own rule, tricks included.",
+    "protocol_similarity": "Tanimoto similarity of input and best success by the publication's rule.",
+    "relative_improvement": "Mean change of the properties relative to the input, over the best successes.",
+    "valid_inputs": "Share of inputs with at least one readable answer.",
+    "novelty": "Share of best successes that are none of the inputs.",
+    "diversity": "1 - mean pairwise similarity: of the best successes, or of the successes of one input.",
+    "improvement": "Best gain of the property at the similarity floor, 0 where there is none, averaged over all inputs.",
+    "improvement_first": "The same for the first answer alone.",
+    "protocol_improvement": "The same by the publication's own rule, tricks included.",
+    "improved": "Share of inputs with any gain at the similarity floor.",
     "distinct": "Share of different answers among those given to one input.",
 }
 _TOP = re.compile(r"top_(\d+)")

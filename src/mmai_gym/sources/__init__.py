@@ -1,14 +1,35 @@
 """Public data sets, pinned and verified, and the embedded set that needs no network.
 
-`fetch` and `verify` work on the data sets of the manifest (`list_datasets`); the modules `uspto50k`, `tdc` and
-`embedded` read their rows.
+`fetch` and `verify` work on the data sets of the manifest (`list_datasets`); a module per
+source (`uspto50k`, `tdc`, `moleculenet`, ..., `embedded`) reads its rows.
 """
 
 from __future__ import annotations
 
-from mmai_gym.sources import embedded, tdc, uspto50k
+from mmai_gym.sources import (
+    affinity,
+    biogen,
+    cardiogenai,
+    chebi20,
+    chemllmbench,
+    drd2,
+    embedded,
+    fgbench,
+    iupac,
+    jin,
+    molecule_lists,
+    moleculeace,
+    moleculenet,
+    mumo,
+    pharmabench,
+    tdc,
+    uspto15k,
+    uspto50k,
+    usptofull,
+)
 from mmai_gym.sources.fetching import FileReport, fetch, path_of, verify
 from mmai_gym.sources.files import cache_dir, write_atomically
+from mmai_gym.sources.lazy import LazySequence
 from mmai_gym.sources.manifest import Dataset, File, dataset, datasets
 from mmai_gym.sources.memory import kept, kept_data_set
 
@@ -43,18 +64,35 @@ __all__ = [
     "Dataset",
     "File",
     "FileReport",
+    "LazySequence",
+    "affinity",
+    "biogen",
     "cache_dir",
+    "cardiogenai",
+    "chebi20",
     "checksums",
+    "chemllmbench",
     "dataset",
     "describe",
+    "drd2",
     "embedded",
     "fetch",
+    "fgbench",
+    "iupac",
+    "jin",
     "kept",
     "kept_data_set",
     "list_datasets",
+    "molecule_lists",
+    "moleculeace",
+    "moleculenet",
+    "mumo",
     "path_of",
+    "pharmabench",
     "tdc",
+    "uspto15k",
     "uspto50k",
+    "usptofull",
     "verify",
     "write_atomically",
 ]

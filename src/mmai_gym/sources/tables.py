@@ -10,11 +10,13 @@ import csv
 import gzip
 import hashlib
 import io
+import json
 import lzma
 import math
 import tarfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from mmai_gym.contracts import DataError
 from mmai_gym.sources.fetching import path_of
@@ -62,6 +64,22 @@ def lines(file: File, member: Member | None = None, *, header: int = 0) -> list[
     return found
 
 
+def body(file: File, columns: Sequence[str], *, delimiter: str = ",") -> list[str]:
+    """The lines below a header, for tables without quotes that are too large for `table`.
+
+    Args:
+        columns: those that the header must name, in this order and no others.
+
+    Raises:
+        DataError: as `text`; the header is another one, or the number of rows is not the one in the manifest.
+    """
+    head, *found = text(file).splitlines() or [""]
+    if head.split(delimiter) != list(columns):
+        raise DataError(f"{file.path} has the header {head[:200]!r} instead of {delimiter.join(columns)!r}")
+    _require(len(found), file, None)
+    return found
+
+
 def table(
     file: File, columns: Sequence[str], member: Member | None = None, *, delimiter: str = ","
 ) -> Iterator[dict[str, str]]:
@@ -91,6 +109,49 @@ def table(
     _require(number, file, member)
 
 
+def document(file: File) -> Any:
+    """The JSON document in a file; an object comes as a dict in the order of the file.
+
+    Its rows are its entries, or those of the lists in it.
+
+    Raises:
+        DataError: as `text`; the file is not JSON, an object has a key twice, or the number of rows is not the one in
+            the manifest.
+    """
+    try:
+        found = json.loads(text(file), object_pairs_hook=_distinct)
+    except ValueError as error:
+        raise DataError(f"{file.path} is not a JSON document: {error}") from error
+    nested = isinstance(found, list) and found and all(isinstance(entry, list) for entry in found)
+    _require(sum(map(len, found)) if nested else len(found), file, None)
+    return found
+
+
+def _distinct(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(entries)
+    if len(found) != len(entries):
+        raise ValueError(f"{len(entries) - len(found)} keys stand in it twice")
+    return found
+
+
+def records(file: File, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """The objects of a file that is one JSON array.
+
+    Args:
+        keys: those that every object must have, at least.
+
+    Raises:
+        DataError: as `document`; not an array of objects, or an object lacks a key.
+    """
+    found = document(file)
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise DataError(f"{file.path} is not an array of objects")
+    for number, entry in enumerate(found):
+        if missing := [key for key in keys if key not in entry]:
+            raise DataError(f"{file.path}, object {number}: no {', '.join(missing)}; it has {', '.join(entry)}")
+    return found
+
+
 def finite(field: str, where: str) -> float:
     """A field as a number.
 
@@ -104,6 +165,19 @@ def finite(field: str, where: str) -> float:
     if not math.isfinite(value):
         raise DataError(f"{where}: {field!r} is not finite")
     return value
+
+
+def distinct(keys: Iterable[str], where: str) -> None:
+    """Refuse a table in which a source's own identifier stands twice.
+
+    Raises:
+        DataError: the message begins with `where` and names the first repeated key.
+    """
+    seen: set[str] = set()
+    for key in keys:
+        if key in seen:
+            raise DataError(f"{where}: the identifier {key!r} stands in more than one row")
+        seen.add(key)
 
 
 def _name(file: File, member: Member | None) -> str:

@@ -13,17 +13,16 @@ import difflib
 from dataclasses import dataclass
 from typing import Literal
 
-from mmai_gym.contracts import DataError, Split, UsageError, row_id
+from mmai_gym.contracts import Split, UsageError, row_id
 from mmai_gym.sources import tables
-from mmai_gym.sources.endpoints import ENDPOINTS, Endpoint
+from mmai_gym.sources.endpoints import Endpoint, read_label
 from mmai_gym.sources.manifest import dataset
 from mmai_gym.sources.memory import kept
-from mmai_gym.sources.scaffolds import scaffold_fraction
+from mmai_gym.sources.scaffolds import VALID_FROM, scaffold_fraction
+from mmai_gym.sources.tdc_endpoints import ENDPOINTS
 
-__all__ = ["ENDPOINTS", "AdmetMolecule", "Endpoint", "endpoint", "molecules", "sizes"]
+__all__ = ["ENDPOINTS", "AdmetMolecule", "Endpoint", "clintox", "endpoint", "molecules", "sizes"]
 
-# Of the hash range. A lone benzene ring always trains, so that 15 % of the range hold about an eighth of the rows.
-_VALID_FROM = 0.85
 _COLUMNS = ["Drug_ID", "Drug", "Y"]
 
 
@@ -80,8 +79,7 @@ def sizes(name: str) -> dict[str, int]:
     Raises:
         UsageError: unknown endpoint.
     """
-    known = endpoint(name)
-    return {"train": known.train, "valid": known.valid, "test": known.test}
+    return endpoint(name).sizes
 
 
 @kept("tdc-admet")
@@ -93,27 +91,44 @@ def _part(name: str, valid: bool, seed: int) -> tuple[AdmetMolecule, ...]:
 @kept("tdc-admet")
 def _in_valid(name: str, seed: int) -> tuple[bool, ...]:
     # The top of the hash, since a molecule that cannot be read gets 0 and then trains.
-    return tuple(scaffold_fraction(row.smiles, seed) >= _VALID_FROM for row in _table(name, "train_val"))
+    return tuple(scaffold_fraction(row.smiles, seed) >= VALID_FROM for row in _table(name, "train_val"))
 
 
 @kept("tdc-admet")
 def _table(name: str, table: Literal["train_val", "test"]) -> tuple[AdmetMolecule, ...]:
     file = dataset("tdc-admet").file("group")
     member = file.member(f"admet_group/{name}/{table}.csv")
-    binary = ENDPOINTS[name].kind == "binary"
+    kind = ENDPOINTS[name].kind
     return tuple(
         AdmetMolecule(
             row_id("tdc-admet", name, table, position),
             row["Drug_ID"],
             row["Drug"],
-            _label(row["Y"], binary, f"{file.path}, {member.path}, row {position}"),
+            read_label(row["Y"], kind, f"{file.path}, {member.path}, row {position}"),
         )
         for position, row in enumerate(tables.table(file, _COLUMNS, member))
     )
 
 
-def _label(field: str, binary: bool, where: str) -> float:
-    label = tables.finite(field, where)
-    if binary and label not in (0.0, 1.0):
-        raise DataError(f"{where}: the label {field} is not 0 or 1")
-    return label
+@kept("tdc-clintox")
+def clintox() -> tuple[AdmetMolecule, ...]:
+    """The TDC copy of ClinTox (Gayvert et al. 2016): 1 says that a compound failed in trials for toxicity.
+
+    It has no split, and no task asks for it: row by row it holds the molecules and the `CT_TOX` labels of MoleculeNet
+    ClinTox, in canonical SMILES. It is here for audits, since it repeats that set under another name.
+
+    Raises:
+        DataError: the file is missing or damaged, or is not what the manifest says.
+    """
+    file = dataset("tdc-clintox").file("clintox")
+    rows = list(tables.table(file, _COLUMNS, delimiter="\t"))
+    tables.distinct((row["Drug_ID"] for row in rows), file.path)
+    return tuple(
+        AdmetMolecule(
+            row_id("tdc-clintox", position),
+            row["Drug_ID"],
+            row["Drug"],
+            read_label(row["Y"], "binary", f"{file.path}, row {position}"),
+        )
+        for position, row in enumerate(rows)
+    )

@@ -16,9 +16,35 @@ from mmai_gym.tasks.base import BaseTask
 
 
 def _families() -> tuple[ModuleType, ...]:
-    from mmai_gym.tasks import activity, admet, functional_groups, optimization, properties, retrosynthesis
+    from mmai_gym.tasks import (
+        activity,
+        admet,
+        admet_external,
+        fgbench,
+        forward,
+        functional_groups,
+        moleculenet,
+        multi_property,
+        optimization,
+        properties,
+        retrosynthesis,
+        translation,
+    )
 
-    return (functional_groups, properties, admet, retrosynthesis, optimization, activity)
+    return (
+        functional_groups,
+        fgbench,
+        properties,
+        admet,
+        admet_external,
+        moleculenet,
+        retrosynthesis,
+        forward,
+        optimization,
+        multi_property,
+        translation,
+        activity,
+    )
 
 
 @functools.cache

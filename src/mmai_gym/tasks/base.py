@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any
 
 from mmai_gym.contracts import (
     SPLITS,
@@ -26,31 +26,12 @@ from mmai_gym.contracts import (
     Verdict,
 )
 from mmai_gym.molecules import randomized
+from mmai_gym.sources import LazySequence
 from mmai_gym.tasks.answers import extract_answer
 
 
-class LazyExamples(Sequence[Example]):
-    """A deterministic sequence whose items are made when asked for."""
-
-    def __init__(self, length: int, make: Callable[[int], Example]) -> None:
-        self._length = length
-        self._make = make
-
-    def __len__(self) -> int:
-        return self._length
-
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Example]: ...
-    def __getitem__(self, index: int | slice) -> Example | Sequence[Example]:
-        if isinstance(index, slice):
-            chosen = range(self._length)[index]
-            return LazyExamples(len(chosen), lambda i: self._make(chosen[i]))
-        return self._make(range(self._length)[index])
-
-    def __iter__(self) -> Iterator[Example]:
-        return (self._make(i) for i in range(self._length))
+class LazyExamples(LazySequence[Example]):
+    """A deterministic sequence of examples that are made when asked for."""
 
 
 class BaseTask(ABC):

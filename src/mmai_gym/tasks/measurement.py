@@ -11,7 +11,7 @@ import functools
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -39,6 +39,10 @@ class Row:
     id: str
     smiles: str
     label: float | str
+
+    def inputs(self) -> dict[str, Any]:
+        """What an example of this row carries besides its label."""
+        return {"smiles": self.smiles}
 
 
 def number_grid(labels: Sequence[float]) -> tuple[float, ...]:
@@ -83,7 +87,7 @@ class SingleMolecule(BaseTask):
     def examples(self, split: Split) -> Sequence[Example]:
         rows = self.rows(split)
         return LazyExamples(
-            len(rows), lambda i: Example(rows[i].id, self.name, split, {"smiles": rows[i].smiles}, rows[i].label)
+            len(rows), lambda i: Example(rows[i].id, self.name, split, rows[i].inputs(), rows[i].label)
         )
 
 

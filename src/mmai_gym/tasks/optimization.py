@@ -1,10 +1,8 @@
 """Molecular optimization on the embedded set: improve one property and stay similar.
 
 A success improves the property by a stated amount at a Tanimoto similarity of at least 0.4 (Morgan radius 2, 2048 bits)
-to the input; success at 0.6 stands beside it. Without the floor one constant molecule could win every input. What is
-asked of the answer besides: one molecule of at most twice the input's heavy atoms, no isotopes, no radicals, no atom
-maps, the input's net charge. Each shuts a door: similarity of bit fingerprints does not see how often a pattern repeats, so
-that a chain of a thousand carbons passes for similar to a short one.
+to the input; success at 0.6 stands beside it. Without the floor one constant molecule could win every input. What
+disqualifies an answer besides is in `tricks`.
 """
 
 from __future__ import annotations
@@ -31,17 +29,16 @@ from mmai_gym.contracts import (
     Words,
     row_id,
 )
-from mmai_gym.molecules import canonical, canonical_set, follow, matched_pairs, parse, tanimoto
+from mmai_gym.molecules import canonical, canonical_set, follow, matched_pairs, tanimoto
 from mmai_gym.oracles import ORACLES
 from mmai_gym.sources import embedded
 from mmai_gym.stats import mean, proportion
 from mmai_gym.tasks.base import BaseTask, LazyExamples
 from mmai_gym.tasks.derived import derived_table
 from mmai_gym.tasks.properties import embedded_values
-from mmai_gym.tasks.scoring import structure_metrics
+from mmai_gym.tasks.scoring import distinct_answers, structure_metrics
+from mmai_gym.tasks.tricks import SIMILARITY_FLOOR, SIMILARITY_HIGH, trick
 
-SIMILARITY_FLOOR = 0.4
-SIMILARITY_HIGH = 0.6
 _PAIRS_PER_SOURCE = 5
 
 
@@ -111,9 +108,8 @@ class EmbeddedOptimization(BaseTask):
     def judge(self, example: Example, answer: str) -> Verdict:
         source = canonical(example.inputs["smiles"])
         target = canonical(answer)
-        trick = _trick(source, target)
-        if trick:
-            return Verdict(0.0, Reason.WRONG, answer, detail=trick)
+        if found := trick(source, target):
+            return Verdict(0.0, Reason.WRONG, answer, detail=found)
         if target == source:
             return Verdict(0.0, Reason.COPIED_INPUT, answer)
         oracle = ORACLES[self.goal.oracle]
@@ -139,42 +135,18 @@ class EmbeddedOptimization(BaseTask):
         high = [any(v.components["similarity"] >= SIMILARITY_HIGH for v in successes) for successes in best]
         similarities = [max(v.components["similarity"] for v in successes) for successes in best if successes]
         gains = [max(v.components["gain"] for v in successes) for successes in best if successes]
-        distinct = [_distinct(result) for result in results if result.verdicts]
         return {
             "success": proportion([bool(successes) for successes in best]),
             "success_at_0.6": proportion(high),
             "success_first": proportion(first),
             "similarity": mean(np.array(similarities)),
             "gain": mean(np.array(gains), unit=ORACLES[self.goal.oracle].units),
-            "distinct": mean(np.array(distinct)),
+            "distinct": distinct_answers(results),
         } | structure_metrics(results)
 
 
 def _successes(result: Result) -> list[Verdict]:
     return [verdict for verdict in result.verdicts if verdict.reason is Reason.CORRECT]
-
-
-def _distinct(result: Result) -> float:
-    """Share of different answers among the completions."""
-    return len({verdict.answer for verdict in result.verdicts}) / len(result.verdicts)
-
-
-def _trick(source: str, target: str) -> str:
-    """What disqualifies a molecule whatever its properties, or ''. Both are canonical SMILES."""
-    if "." in target:
-        return "more than one molecule"
-    mol, origin = parse(target), parse(source)
-    if any(atom.GetIsotope() for atom in mol.GetAtoms()):
-        return "isotopes"
-    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
-        return "radicals"
-    if any(atom.GetAtomMapNum() or atom.GetAtomicNum() == 0 for atom in mol.GetAtoms()):
-        return "atom maps or wildcard atoms"
-    if mol.GetNumHeavyAtoms() > 2 * origin.GetNumHeavyAtoms():
-        return "more than twice the size of the input"
-    if sum(a.GetFormalCharge() for a in mol.GetAtoms()) != sum(a.GetFormalCharge() for a in origin.GetAtoms()):
-        return "another net charge than the input"
-    return ""
 
 
 # --------------------------------------------------------------------------------------------------- pairs
@@ -216,7 +188,7 @@ def _goal_pairs(goal: Goal, split: Split) -> tuple[tuple[str, _Pair], ...]:
         if pair.source not in ids or (split == "train" and pair.target not in ids):
             continue
         gain = goal.gain(values[pair.source][goal.oracle], values[pair.target][goal.oracle])
-        if round(gain, 6) < goal.step or _trick(pair.source, pair.target):
+        if round(gain, 6) < goal.step or trick(pair.source, pair.target):
             continue
         similarity = tanimoto(pair.source, pair.target)
         if similarity >= SIMILARITY_FLOOR:

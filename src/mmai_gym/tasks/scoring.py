@@ -18,6 +18,20 @@ from mmai_gym.contracts import Estimate, Reason, Result
 
 Floats = npt.NDArray[np.float64]
 Metric = Callable[[Floats, Floats], float]
+Clusters = Callable[[Sequence[Result]], npt.ArrayLike]
+"""Gives each result the name of what it shares with others (a molecule, a protein): those are no independent items."""
+
+# The metric, and the power of the unit that its value is in.
+_VALUE_METRICS: dict[str, tuple[Metric, int]] = {
+    "mae": (stats.mae, 1),
+    "mse": (stats.mse, 2),
+    "rmse": (stats.rmse, 1),
+    "r2": (stats.r2, 0),
+    "pearson": (stats.pearson, 0),
+    "spearman": (stats.spearman, 0),
+    "concordance_index": (stats.concordance_index, 0),
+    "rm2": (stats.rm2, 0),
+}
 
 
 def decided(results: Sequence[Result]) -> list[Result]:
@@ -33,9 +47,11 @@ def exact_rate(results: Sequence[Result], k: int = 1) -> Estimate:
     return stats.proportion(np.array(hits, dtype=bool))
 
 
-def mean_score(results: Sequence[Result]) -> Estimate:
+def mean_score(results: Sequence[Result], clusters: Clusters | None = None) -> Estimate:
     """Mean score of the first completion's verdict (bootstrap interval)."""
-    return stats.mean(np.array([result.first.score for result in decided(results)], dtype=np.float64))
+    kept = decided(results)
+    scores = np.array([result.first.score for result in kept], dtype=np.float64)
+    return stats.mean(scores, clusters=None if clusters is None else clusters(kept))
 
 
 def choice_metrics(results: Sequence[Result]) -> dict[str, Estimate]:
@@ -73,30 +89,37 @@ def _belief(result: Result, positive: str) -> float:
     return 0.5
 
 
-def value_metrics(results: Sequence[Result], unit: str, middle: float) -> dict[str, Estimate]:
-    """MAE, RMSE, Pearson and Spearman correlation of predicted and measured values.
+def value_metrics(
+    results: Sequence[Result],
+    unit: str,
+    middle: float,
+    names: Sequence[str] = ("mae", "rmse", "r2", "pearson", "spearman"),
+    clusters: Clusters | None = None,
+) -> dict[str, Estimate]:
+    """Metrics of predicted and measured values, by the names of functions in `stats`.
 
-    `middle` (the median of the training labels) stands in for answers without a number.
+    `middle` (the median of the training labels) stands in for answers without a number. With `clusters`, results of one
+    cluster are resampled together.
     """
     kept = decided(results)
+    groups = None if clusters is None else clusters(kept)
     gold = np.array([float(result.example.gold) for result in kept])
     values = np.array([_value(result) for result in kept], dtype=np.float64)
     missing = int(np.isnan(values).sum())
     values = np.where(np.isnan(values), middle, values)
-    metrics = {
-        "mae": _error(stats.mae, gold, values, unit),
-        "rmse": _error(stats.rmse, gold, values, unit),
-        "pearson": stats.bootstrap(stats.pearson, gold, values),
-        "spearman": stats.bootstrap(stats.spearman, gold, values),
-    }
-    if missing:
-        note = f"; {missing} answers without a number replaced by the training median"
-        metrics = {name: replace(metric, method=metric.method + note) for name, metric in metrics.items()}
+    note = f"; {missing} answers without a number replaced by the training median" if missing else ""
+    metrics: dict[str, Estimate] = {}
+    for name in names:
+        metric, power = _VALUE_METRICS[name]
+        estimate = stats.bootstrap(metric, gold, values, clusters=groups, unit=_power(unit, power))
+        metrics[name] = replace(estimate, method=estimate.method + note)
     return metrics
 
 
-def _error(metric: Metric, gold: Floats, values: Floats, unit: str) -> Estimate:
-    return stats.bootstrap(metric, gold, values, unit=unit, higher_is_better=False)
+def _power(unit: str, power: int) -> str:
+    if not unit or power == 0:
+        return ""
+    return unit if power == 1 else f"({unit})^{power}"
 
 
 def _value(result: Result) -> float:
@@ -118,3 +141,13 @@ def structure_metrics(results: Sequence[Result]) -> dict[str, Estimate]:
                 flags.append(verdict.reason not in invalid)
                 owners.append(i)
     return {"validity": stats.proportion(np.array(flags, dtype=bool), clusters=np.array(owners))}
+
+
+def distinct_answers(results: Sequence[Result]) -> Estimate:
+    """Share of different answers among those given to one input, averaged over the inputs (bootstrap interval)."""
+    shares = [
+        len({verdict.answer for verdict in result.verdicts}) / len(result.verdicts)
+        for result in results
+        if result.verdicts
+    ]
+    return stats.mean(np.array(shares))

@@ -5,11 +5,19 @@ from __future__ import annotations
 from mmai_gym.contracts import UsageError
 from mmai_gym.models.baselines.base import MAX_TRAIN, Baseline, TrainingSets
 from mmai_gym.models.baselines.boosting import BoostingBaseline
+from mmai_gym.models.baselines.means import PartnerMeanBaseline
 from mmai_gym.models.baselines.nearest import NearestNeighbourBaseline
 from mmai_gym.models.baselines.trivial import ConstantBaseline, CopyBaseline
 
 _BASELINES: dict[str, type[Baseline]] = {
-    kind.name: kind for kind in (ConstantBaseline, CopyBaseline, NearestNeighbourBaseline, BoostingBaseline)
+    kind.name: kind
+    for kind in (
+        ConstantBaseline,
+        CopyBaseline,
+        PartnerMeanBaseline,
+        NearestNeighbourBaseline,
+        BoostingBaseline,
+    )
 }
 BASELINES: tuple[str, ...] = tuple(_BASELINES)
 """Names that `baseline` knows."""
@@ -38,6 +46,7 @@ __all__ = [
     "ConstantBaseline",
     "CopyBaseline",
     "NearestNeighbourBaseline",
+    "PartnerMeanBaseline",
     "TrainingSets",
     "baseline",
 ]

@@ -30,7 +30,7 @@ from mmai_gym.contracts import (
 from mmai_gym.tasks.answers import wrap
 
 MAX_TRAIN = 10_000
-"""Training examples a baseline learns from; a larger split is sampled, so that a fit stays a matter of seconds."""
+"""Training examples a baseline learns from unless it says otherwise, so that a fit stays a matter of seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,14 @@ class Fitted(Protocol):
 
 
 class Baseline(ABC):
-    """A Model that learns each task from its training split the first time it is asked about it."""
+    """A Model that learns each task from its training split the first time it is asked about it.
+
+    Attributes:
+        most: training examples it learns from; a larger split is sampled.
+    """
 
     name: str
+    most: int = MAX_TRAIN
 
     def __init__(self, training: TrainingSets | None = None) -> None:
         """`training`: shared with other baselines, where several answer the same tasks."""
@@ -103,7 +108,7 @@ class Baseline(ABC):
 
     def _learned(self, name: str) -> Fitted:
         if name not in self._fitted:
-            self._fitted[name] = self.fit(self._training.of(name))
+            self._fitted[name] = self.fit(self._training.of(name, self.most))
         return self._fitted[name]
 
 
@@ -111,22 +116,23 @@ class TrainingSets:
     """Training sets by task name, made once and kept."""
 
     def __init__(self) -> None:
-        self._made: dict[str, TrainingSet] = {}
+        self._made: dict[tuple[str, int], TrainingSet] = {}
 
-    def of(self, name: str) -> TrainingSet:
-        """The training set of the task called `name`.
+    def of(self, name: str, most: int) -> TrainingSet:
+        """The training set of the task called `name`, at most `most` examples of it.
 
         Raises:
             UsageError: there is no such task.
             DataError: its training split is missing or empty.
         """
-        if name not in self._made:
-            self._made[name] = training_set(tasks.get(name))
-        return self._made[name]
+        key = (name, most)
+        if key not in self._made:
+            self._made[key] = training_set(tasks.get(name), most)
+        return self._made[key]
 
 
-def training_set(task: Any) -> TrainingSet:
-    """The training split as questions and gold text; at most MAX_TRAIN examples, drawn by the task's own seed.
+def training_set(task: Any, most: int = MAX_TRAIN) -> TrainingSet:
+    """The training split as questions and gold text; at most `most` examples, drawn by the task's own seed.
 
     Raises:
         DataError: the split is empty.
@@ -138,7 +144,7 @@ def training_set(task: Any) -> TrainingSet:
             f"{task.name} has no training examples for a baseline to learn from; choose another baseline"
         )
     rng = np.random.default_rng(item_seed(task.name, task.version, "train", 0, 0))
-    chosen = range(size) if size <= MAX_TRAIN else np.sort(rng.choice(size, MAX_TRAIN, replace=False)).tolist()
+    chosen = range(size) if size <= most else np.sort(rng.choice(size, most, replace=False)).tolist()
     drawn = [examples[i] for i in chosen]
     return TrainingSet(
         tuple(task.question(example) for example in drawn),

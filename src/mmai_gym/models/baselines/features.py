@@ -16,7 +16,7 @@ from mmai_gym.contracts import InvalidMolecule, Molecule, Property, Question
 from mmai_gym.molecules import Mol, morgan_array, parse
 
 Topic = tuple[tuple[str, str | None], ...]
-"""The properties a question names, with their goals."""
+"""The properties a question names, with their goals, and the proteins it shows."""
 
 
 def _refractivity(mol: Mol) -> float:
@@ -40,8 +40,10 @@ _DESCRIPTORS = (
 
 
 def topic(question: Question) -> Topic:
-    """What the question asks about."""
-    return tuple((span.name, span.goal) for span in question if isinstance(span, Property))
+    """What the question asks of its molecules: neighbours count within it, trees see it as a column of its own."""
+    named = ((span.name, span.goal) for span in question if isinstance(span, Property))
+    proteins = ((span.text, None) for span in question if isinstance(span, Molecule) and span.view == "protein")
+    return (*named, *proteins)
 
 
 def molecules_of(question: Question) -> tuple[str, ...]:

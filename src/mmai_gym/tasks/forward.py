@@ -1,0 +1,133 @@
+"""Forward prediction: from reactants, and where a source records them reagents, to the product.
+
+What counts as right stands in `reactions`; exact match includes stereo, as published. The answer is one function of the
+question only where training and test agree about it, so reactions whose reactants give another product in a held-out set
+are left out of training, and every set says how many.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from mmai_gym.contracts import SPLITS, Example, Split, Structure, Words
+from mmai_gym.molecules import TEMPLATES, follow, forward_products
+from mmai_gym.sources import LazySequence, kept, uspto15k, uspto50k
+from mmai_gym.tasks.base import BaseTask
+from mmai_gym.tasks.derived import derived_column
+from mmai_gym.tasks.reactions import ReactionRow, ReactionTask
+from mmai_gym.tasks.retrosynthesis import embedded_reactions
+
+
+class Forward(ReactionTask):
+    """Reactants are shown, the product is asked for. In training the reactants are written from any atom."""
+
+    asks = Words("Which product does this reaction give?", "forward")
+    form = Structure()
+
+
+class EmbeddedForward(Forward):
+    """The reactions of retrosynthesis/embedded read forwards, where the reactants determine the product.
+
+    Reactants that two templates, or one template at two places, would turn into different products are left out. The
+    product is written in the order of the reactants; a reaction keeps its molecule's split.
+    """
+
+    name = "forward/embedded"
+    sources = ("embedded",)
+    teachers = ("templates",)
+
+    def _rows(self, split: Split) -> Sequence[ReactionRow]:
+        return _embedded_rows(split)
+
+    def omitted(self) -> Mapping[str, int]:
+        left = sum(len(embedded_reactions(split)) - len(_embedded_rows(split)) for split in SPLITS)
+        return {"the reactants give several products": left}
+
+    def augment(self, example: Example, seed: int) -> Example:
+        reaction = embedded_reactions(example.split)[example.id]
+        reactants, product = follow(reaction.reactants, reaction.product, seed)
+        return replace(example, inputs={"smiles": reactants}, gold=product)
+
+
+@functools.cache
+def _embedded_rows(split: Split) -> tuple[ReactionRow, ...]:
+    found = embedded_reactions(split)
+    sides = [reaction.reactants for reaction in found.values()]
+    products = derived_column(f"embedded-products-{split}", "1", sides, all_products)
+    return tuple(
+        ReactionRow(id_, *follow(reaction.reactants, reaction.product))
+        for (id_, reaction), outcomes in zip(found.items(), products, strict=True)
+        if len(outcomes) == 1
+    )
+
+
+def all_products(reactants: str) -> list[str]:
+    """What the templates together make of a set of reactants, for a worker to compute."""
+    return sorted({product for template in TEMPLATES for product in forward_products(template, reactants)})
+
+
+class Uspto50kForward(Forward):
+    """USPTO-50k read forwards, without reagents: Dai validation and test sets, reconstructed train (see docs/data.md).
+
+    Training leaves out the rows whose reactants are those of a validation or test reaction with another product.
+    """
+
+    name = "forward/uspto-50k"
+    sources = ("uspto-50k",)
+
+    def _rows(self, split: Split) -> Sequence[ReactionRow]:
+        return _uspto50k_rows(split)
+
+    def sizes(self) -> dict[str, int]:
+        return {split: uspto50k.SIZES[split] - (AMBIGUOUS if split == "train" else 0) for split in SPLITS}
+
+    def omitted(self) -> Mapping[str, int]:
+        return {"held-out reactants with another product": AMBIGUOUS}
+
+
+AMBIGUOUS = 81
+"""Rows that USPTO-50k loses for forward training."""
+
+
+@kept("uspto-50k")
+def _uspto50k_rows(split: Split) -> tuple[ReactionRow, ...]:
+    rows = uspto50k.reactions(split)
+    if split == "train":
+        held_out = {row.reactants for part in ("valid", "test") for row in uspto50k.reactions(part)}
+        rows = tuple(row for row in rows if row.reactants not in held_out)
+    return tuple(ReactionRow(row.id, row.reactants, row.product, row.reaction_class) for row in rows)
+
+
+class Uspto15kForward(Forward):
+    """USPTO-15K (Coley et al. 2017; Jin et al. 2017): reagents stand among the reactants, and nothing marks them.
+
+    Training leaves out the reactions that are also in validation or test.
+    """
+
+    name = "forward/uspto-15k"
+    sources = ("uspto-15k",)
+
+    def _rows(self, split: Split) -> Sequence[ReactionRow]:
+        found = uspto15k.reactions(split)
+        positions = [position for position in range(len(found)) if position not in _left_out(split)]
+
+        def make(i: int) -> ReactionRow:
+            row = found[positions[i]]
+            return ReactionRow(row.id, row.reactants, row.product)
+
+        return LazySequence(len(positions), make)
+
+    def sizes(self) -> dict[str, int]:
+        return {split: uspto15k.SIZES[split] - len(_left_out(split)) for split in SPLITS}
+
+    def omitted(self) -> Mapping[str, int]:
+        return {"reaction is in validation or test": len(_left_out("train"))}
+
+
+def _left_out(split: Split) -> frozenset[int]:
+    return uspto15k.HELD_OUT if split == "train" else frozenset()
+
+
+TASKS: tuple[Callable[[], BaseTask], ...] = (EmbeddedForward, Uspto50kForward, Uspto15kForward)

@@ -1,0 +1,64 @@
+"""Inputs for optimization sets whose own inputs are not public: drawn anew from a list of molecules.
+
+The published rule says which molecules are inputs (poor in every property, or not yet near the optimum); which of them
+the authors took is not known here. So the gym takes the first ones by a hash of their id, one per connectivity. Another
+seed gives other inputs, and adding molecules to the list moves none of the others. A molecule that an oracle has no
+value for is no input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from mmai_gym.contracts import DataError, Oracle
+from mmai_gym.molecules import connectivity
+from mmai_gym.sources.molecule_lists import ListedMolecule
+from mmai_gym.tasks.multi_property_sets import DECIMALS, OptimizationSet, Values
+
+_BATCH = 500
+
+
+def values_of(smiles: Sequence[str], names: Sequence[str], oracles: Mapping[str, Oracle]) -> list[Values]:
+    """The values of each molecule by oracle, rounded as the protocols do; NaN where an oracle has none."""
+    columns = {name: oracles[name].predict(smiles) for name in names}
+    return [{name: round(float(columns[name][i]), DECIMALS) for name in names} for i in range(len(smiles))]
+
+
+def draw(
+    definition: OptimizationSet,
+    oracles: Mapping[str, Oracle],
+    molecules: Callable[[], Sequence[ListedMolecule]],
+    count: int,
+    seed: int = 0,
+) -> list[tuple[str, str, Values]]:
+    """(id, SMILES, values) of `count` inputs of a set, in the order drawn.
+
+    Raises:
+        DataError: fewer molecules of the list are inputs of the set.
+    """
+    ordered = sorted(molecules(), key=lambda molecule: _place(definition.task, molecule.id, seed))
+    found: dict[str, tuple[str, str, Values]] = {}
+    for molecule, values in _valued(ordered, definition, oracles):
+        if not any(math.isnan(value) for value in values.values()) and definition.is_input(values):
+            found.setdefault(connectivity(molecule.smiles), (molecule.id, molecule.smiles, values))
+        if len(found) == count:
+            return list(found.values())
+    raise DataError(
+        f"{definition.task}: only {len(found)} of {len(ordered):,} molecules are inputs of the set, {count} are needed; "
+        "draw from a larger list"
+    )
+
+
+def _place(task: str, id_: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{task}\x1f{seed}\x1f{id_}".encode()).digest()
+
+
+def _valued(
+    molecules: Sequence[ListedMolecule], definition: OptimizationSet, oracles: Mapping[str, Oracle]
+) -> Iterator[tuple[ListedMolecule, Values]]:
+    """Molecules with their values, computed in batches and no further than asked for."""
+    for start in range(0, len(molecules), _BATCH):
+        batch = molecules[start : start + _BATCH]
+        yield from zip(batch, values_of([m.smiles for m in batch], definition.oracles, oracles), strict=True)
