@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from rdkit import rdBase
 
 from mmai_gym import lineage, tasks
-from mmai_gym.audit.conflicts import Answers, Conflict
-from mmai_gym.audit.content import Content, content
+from mmai_gym.audit.conflicts import Conflict, conflict
 from mmai_gym.audit.findings import Audit, Held, Overlap, ReactionOverlap, Taught
 from mmai_gym.audit.keys import dataset_name
 from mmai_gym.audit.ledger import PARTS, Holding, Ledger, shared_reactions
+from mmai_gym.audit.lists import LISTS
 from mmai_gym.audit.neighbours import Neighbours, neighbours
-from mmai_gym.contracts import SPLITS, DataError, Progress, UsageError
-from mmai_gym.sources import embedded
-from mmai_gym.tasks import BaseTask
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """Molecules or reactions that training may use although no task asks about them."""
-
-    dataset: str
-    read: Callable[[], Sequence[Content]]
-
-
-LISTS: Mapping[str, Listed] = {
-    "embedded/conformers": Listed(
-        "embedded", lambda: [Content((ligand.smiles,)) for ligand in embedded.conformers()]
-    ),
-}
+from mmai_gym.audit.reading import Row, read
+from mmai_gym.contracts import DataError, Progress, Split, UsageError
 
 
 def audit(tests: Sequence[str], against: Sequence[str], progress: Progress) -> Audit:
@@ -52,11 +37,11 @@ def audit(tests: Sequence[str], against: Sequence[str], progress: Progress) -> A
     others = {name for prefix in against for name in _match(prefix)} - set(tested)
     survey = _Survey(frozenset(tested))
     survey.read(tested, progress)
-    read = [name for name in tested if name in survey.ledger.holdings]
-    if not read:
+    held = [name for name in tested if name in survey.ledger.holdings]
+    if not held:
         raise DataError(f"none of the {len(tested)} tasks can be read; the first: {survey.missing[tested[0]]}")
     survey.read(others, progress)
-    return survey.findings(read)
+    return survey.findings(held)
 
 
 def everything() -> list[str]:
@@ -94,35 +79,23 @@ class _Survey:
     def read(self, names: Iterable[str], progress: Progress) -> None:
         """Read tasks and lists, one data set after the other, since those of one set share molecules."""
         order = sorted(names, key=lambda name: (_dataset(name), name))
-        for done, name in enumerate(order):
+        sources = chain(read([name for name in order if name not in LISTS]), _lists(order))
+        for done, (name, found) in enumerate(sources):
             progress(done, len(order), f"audit · {name}")
-            try:
-                self._take_list(name) if name in LISTS else self._take(tasks.get(name))
-            except DataError as error:
-                self.missing[name] = str(error)
+            if isinstance(found, DataError):
+                self.missing[name] = str(found)
+            else:
+                self._enter(name, found)
         progress(len(order), len(order), "audit")
 
-    def _take(self, task: BaseTask) -> None:
-        """Read a task; of a test set also what it says about itself."""
-        contents: dict[str, list[Content]] = {split: [] for split in SPLITS}
-        answers = Answers()
-        for split in SPLITS:
-            for example in task.examples(split):
-                question, answer = task.question(example), task.answer(example)
-                found = content(example, question, answer)
-                contents[split].append(found)
-                if task.name in self.tests:
-                    answers.note(found, question, answer, is_test=split == "test")
-        holding = self.ledger.enter(task.name, dataset_name(task), contents)
-        if task.name in self.tests:
-            skeletons = [row for rows in holding.splits.values() for row in rows.skeletons()]
-            self.conflicts += filter(None, [answers.conflict(task.name, skeletons)])
-            near = neighbours(task.name, _distinct(contents["train"]), _distinct(contents["test"]))
+    def _enter(self, name: str, rows: Mapping[Split, Sequence[Row]]) -> None:
+        """Take a source down; of a test set also what it says about itself."""
+        holding = self.ledger.enter(name, _dataset(name), rows)
+        if name in self.tests:
+            skeletons = {split: part.skeletons() for split, part in holding.splits.items()}
+            near = neighbours(name, _distinct(rows["train"]), _distinct(rows["test"]))
+            self.conflicts += filter(None, [conflict(name, rows, skeletons)])
             self.neighbours += filter(None, [near])
-
-    def _take_list(self, name: str) -> None:
-        """Read a list, all of which counts as training."""
-        self.ledger.enter(name, LISTS[name].dataset, {"train": LISTS[name].read()})
 
     def findings(self, tested: Sequence[str]) -> Audit:
         """The comparison of all that was read."""
@@ -143,8 +116,18 @@ class _Survey:
         )
 
 
-def _distinct(contents: Sequence[Content]) -> list[str]:
-    return list(dict.fromkeys(smiles for content in contents for smiles in content.molecules))
+def _lists(names: Iterable[str]) -> Iterator[tuple[str, Mapping[Split, Sequence[Row]] | DataError]]:
+    """As `read`, for lists, all of which count as training."""
+    for name in names:
+        if name in LISTS:
+            try:
+                yield name, {"train": [Row.of(content) for content in LISTS[name].read()]}
+            except DataError as error:
+                yield name, error
+
+
+def _distinct(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(smiles for row in rows for smiles in row.molecules))
 
 
 # --------------------------------------------------------------------------------------------------- comparing

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from mmai_gym.audit.conflicts import Conflict
 from mmai_gym.audit.neighbours import Neighbours
+from mmai_gym.contracts import Split
 from mmai_gym.sources import write_atomically
 
 
@@ -24,7 +25,7 @@ class Held:
 
     name: str
     dataset: str
-    rows: dict[str, int]
+    rows: dict[Split, int]
     unparsable: int
 
 
