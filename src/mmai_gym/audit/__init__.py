@@ -7,11 +7,12 @@ computed labels. It reports, and decides nothing; `exclusions` is the part that 
 
 from __future__ import annotations
 
-from mmai_gym.audit.comparing import LISTS, Listed, audit, everything
+from mmai_gym.audit.comparing import audit, everything
 from mmai_gym.audit.conflicts import Conflict
 from mmai_gym.audit.exclusions import RULES, Exclusions, Guard, Reason, Rule
 from mmai_gym.audit.findings import Audit, Held, Overlap, ReactionOverlap, Taught
 from mmai_gym.audit.ledger import Ledger
+from mmai_gym.audit.lists import LISTS, Listed
 from mmai_gym.audit.neighbours import Neighbours
 
 __all__ = [

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 
 from rdkit import rdBase
 
 from mmai_gym import lineage, tasks
-from mmai_gym.audit.conflicts import Answers, Conflict
-from mmai_gym.audit.content import Content, content
+from mmai_gym.audit.conflicts import Conflict, conflict
 from mmai_gym.audit.findings import Audit, Held, Overlap, ReactionOverlap, Taught
 from mmai_gym.audit.keys import dataset_name
 from mmai_gym.audit.ledger import PARTS, Holding, Ledger, shared_reactions
+from mmai_gym.audit.lists import LISTS
 from mmai_gym.audit.neighbours import Neighbours, neighbours
-from mmai_gym.contracts import SPLITS, DataError, Progress
-from mmai_gym.sources import embedded
-from mmai_gym.tasks import BaseTask
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """Molecules or reactions that training may use although no task asks about them."""
-
-    dataset: str
-    read: Callable[[], Sequence[Content]]
-
-
-LISTS: Mapping[str, Listed] = {
-    "embedded/conformers": Listed(
-        "embedded", lambda: [Content((ligand.smiles,)) for ligand in embedded.conformers()]
-    ),
-}
+from mmai_gym.audit.reading import Row, read
+from mmai_gym.contracts import DataError, Progress, Split, UsageError
 
 
 def audit(tests: Sequence[str], against: Sequence[str], progress: Progress) -> Audit:
@@ -50,25 +34,14 @@ def audit(tests: Sequence[str], against: Sequence[str], progress: Progress) -> A
         DataError: the data of all tests are missing.
     """
     tested = list(dict.fromkeys(name for prefix in tests for name in tasks.match(prefix)))
-    sources = set(tested) | {name for prefix in against for name in _match(prefix)}
+    others = {name for prefix in against for name in _match(prefix)} - set(tested)
     survey = _Survey(frozenset(tested))
-    # One data set after the other, since those of one set share molecules.
-    chosen = sorted(
-        (tasks.get(name) for name in sources - LISTS.keys()), key=lambda task: (task.sources, task.name)
-    )
-    jobs: list[tuple[str, Callable[[], object]]] = [(task.name, partial(survey.take, task)) for task in chosen]
-    jobs += [(name, partial(survey.take_list, name, LISTS[name])) for name in sorted(sources & LISTS.keys())]
-    for done, (name, job) in enumerate(jobs):
-        progress(done, len(jobs), f"audit · {name}")
-        try:
-            job()
-        except DataError as error:
-            survey.missing[name] = str(error)
-    progress(len(jobs), len(jobs), "audit")
-    read = [name for name in tested if name in survey.ledger.holdings]
-    if not read:
+    survey.read(tested, progress)
+    held = [name for name in tested if name in survey.ledger.holdings]
+    if not held:
         raise DataError(f"none of the {len(tested)} tasks can be read; the first: {survey.missing[tested[0]]}")
-    return survey.findings(read)
+    survey.read(others, progress)
+    return survey.findings(held)
 
 
 def everything() -> list[str]:
@@ -76,9 +49,18 @@ def everything() -> list[str]:
     return [*tasks.names(), *LISTS]
 
 
+def _dataset(name: str) -> str:
+    return LISTS[name].dataset if name in LISTS else dataset_name(tasks.get(name))
+
+
 def _match(prefix: str) -> list[str]:
     lists = [name for name in LISTS if lineage.below(name, prefix)]
-    return lists or tasks.match(prefix)
+    try:
+        return lists + tasks.match(prefix)
+    except UsageError:
+        if not lists:
+            raise
+        return lists
 
 
 # --------------------------------------------------------------------------------------------------- reading
@@ -93,40 +75,27 @@ class _Survey:
     conflicts: list[Conflict] = field(default_factory=list)
     neighbours: list[Neighbours] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
-    _measured: dict[tuple[int, int], Neighbours | None] = field(default_factory=dict)
 
-    def take(self, task: BaseTask) -> None:
-        """Read a task; of a test set also what it says about itself."""
-        contents: dict[str, list[Content]] = {split: [] for split in SPLITS}
-        answers = Answers()
-        for split in SPLITS:
-            for example in task.examples(split):
-                question, answer = task.question(example), task.answer(example)
-                found = content(example, question, answer)
-                contents[split].append(found)
-                if task.name in self.tests:
-                    answers.note(found, question, answer, is_test=split == "test")
-        holding = self.ledger.enter(task.name, dataset_name(task), contents)
-        if task.name in self.tests:
-            skeletons = [row for rows in holding.splits.values() for row in rows.skeletons()]
-            self.conflicts += filter(None, [answers.conflict(task.name, skeletons)])
-            self.neighbours += filter(None, [self._near(task.name, contents)])
+    def read(self, names: Iterable[str], progress: Progress) -> None:
+        """Read tasks and lists, one data set after the other, since those of one set share molecules."""
+        order = sorted(names, key=lambda name: (_dataset(name), name))
+        sources = chain(read([name for name in order if name not in LISTS]), _lists(order))
+        for done, (name, found) in enumerate(sources):
+            progress(done, len(order), f"audit · {name}")
+            if isinstance(found, DataError):
+                self.missing[name] = str(found)
+            else:
+                self._enter(name, found)
+        progress(len(order), len(order), "audit")
 
-    def take_list(self, name: str, listed: Listed) -> None:
-        """Read a list, all of which counts as training."""
-        self.ledger.enter(name, listed.dataset, {"train": listed.read()})
-
-    def _near(self, task: str, contents: Mapping[str, Sequence[Content]]) -> Neighbours | None:
-        """Neighbours, measured once for all tasks about the same molecules."""
-        train, test = (
-            tuple(dict.fromkeys(smiles for content in contents[split] for smiles in content.molecules))
-            for split in ("train", "test")
-        )
-        key = hash(train), hash(test)
-        if key not in self._measured:
-            self._measured[key] = neighbours(task, train, test)
-        found = self._measured[key]
-        return None if found is None else replace(found, task=task)
+    def _enter(self, name: str, rows: Mapping[Split, Sequence[Row]]) -> None:
+        """Take a source down; of a test set also what it says about itself."""
+        holding = self.ledger.enter(name, _dataset(name), rows)
+        if name in self.tests:
+            skeletons = {split: part.skeletons() for split, part in holding.splits.items()}
+            near = neighbours(name, _distinct(rows["train"]), _distinct(rows["test"]))
+            self.conflicts += filter(None, [conflict(name, rows, skeletons)])
+            self.neighbours += filter(None, [near])
 
     def findings(self, tested: Sequence[str]) -> Audit:
         """The comparison of all that was read."""
@@ -145,6 +114,20 @@ class _Survey:
             tuple(_lineage(holdings)),
             self.missing,
         )
+
+
+def _lists(names: Iterable[str]) -> Iterator[tuple[str, Mapping[Split, Sequence[Row]] | DataError]]:
+    """As `read`, for lists, all of which count as training."""
+    for name in names:
+        if name in LISTS:
+            try:
+                yield name, {"train": [Row.of(content) for content in LISTS[name].read()]}
+            except DataError as error:
+                yield name, error
+
+
+def _distinct(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(smiles for row in rows for smiles in row.molecules))
 
 
 # --------------------------------------------------------------------------------------------------- comparing

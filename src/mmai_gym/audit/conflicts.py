@@ -7,11 +7,11 @@ since published figures were computed on them; here they are counted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mmai_gym.audit.content import Content
-from mmai_gym.contracts import Choice, Count, Molecule, Number, Question, answer_form
+from mmai_gym.audit.reading import Row
+from mmai_gym.contracts import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,52 +32,52 @@ class Conflict:
     spread: float | None
 
 
-_Asked = tuple[Hashable, tuple[str, ...], tuple[str, ...]]  # request, proteins, molecules
+_Given = list[tuple[bool, str]]
+"""Answers, each with whether it stands in the test set."""
 
 
-class Answers:
-    """The answers of one task. Those of a question for a structure are not compared: it may have many right ones."""
+def conflict(
+    task: str, rows: Mapping[Split, Sequence[Row]], skeletons: Mapping[Split, Sequence[tuple[int, ...]]]
+) -> Conflict | None:
+    """What is contradictory in a task, or None.
 
-    def __init__(self) -> None:
-        self._by_text: dict[_Asked, list[tuple[int, str]]] = defaultdict(list)
-        self._is_test: list[bool] = []
-
-    def note(self, content: Content, question: Question, answer: str | None, *, is_test: bool) -> None:
-        """Take down one row; rows are noted in the order of the ledger's."""
-        if answer is not None and isinstance(answer_form(question), Choice | Count | Number):
-            request = tuple(span for span in question if not isinstance(span, Molecule))
-            self._by_text[request, content.proteins, content.molecules].append((len(self._is_test), answer))
-        self._is_test.append(is_test)
-
-    def conflict(self, task: str, skeletons: Sequence[tuple[int, ...]]) -> Conflict | None:
-        """What is contradictory, or None.
-
-        Args:
-            skeletons: of each row that was noted; a row without any, since its molecule cannot be read, counts by its
-                text alone.
-        """
-        by_skeleton: dict[Hashable, list[tuple[int, str]]] = defaultdict(list)
-        for (request, proteins, text), given in self._by_text.items():
-            by_skeleton[request, proteins, skeletons[given[0][0]] or text] += given
-        differing = [given for given in by_skeleton.values() if len({answer for _, answer in given}) > 1]
-        if not differing:
-            return None
-        return Conflict(
-            task,
-            len(differing),
-            sum(len({answer for _, answer in given}) > 1 for given in self._by_text.values()),
-            sum(map(self._across, differing)),
-            max((spread for given in differing if (spread := _spread(given)) is not None), default=None),
-        )
-
-    def _across(self, given: Sequence[tuple[int, str]]) -> bool:
-        test, rest = (
-            {answer for row, answer in given if self._is_test[row] is tested} for tested in (True, False)
-        )
-        return bool(test and rest) and len(test | rest) > 1
+    Args:
+        skeletons: of each row; one without any, since its molecule cannot be read, counts by its text alone.
+    """
+    by_text: dict[Row, _Given] = defaultdict(list)
+    keys: dict[Row, Hashable] = {}
+    for split, part in rows.items():
+        for row, skeleton in zip(part, skeletons[split], strict=True):
+            if row.asked:
+                question = row._replace(answer="")
+                keys[question] = row.asked, row.proteins, skeleton or row.molecules
+                by_text[question].append((split == "test", row.answer))
+    by_skeleton: dict[Hashable, _Given] = defaultdict(list)
+    for question, given in by_text.items():
+        by_skeleton[keys[question]] += given
+    differing = [given for given in by_skeleton.values() if _differ(given)]
+    if not differing:
+        return None
+    return Conflict(
+        task,
+        len(differing),
+        sum(map(_differ, by_text.values())),
+        sum(map(_across, differing)),
+        max((spread for given in differing if (spread := _spread(given)) is not None), default=None),
+    )
 
 
-def _spread(given: Iterable[tuple[int, str]]) -> float | None:
+def _differ(given: _Given) -> bool:
+    return len({answer for _, answer in given}) > 1
+
+
+def _across(given: _Given) -> bool:
+    """Whether a test answer differs from an answer elsewhere."""
+    test, rest = ({answer for tested, answer in given if tested is part} for part in (True, False))
+    return bool(test and rest) and len(test | rest) > 1
+
+
+def _spread(given: _Given) -> float | None:
     try:
         values = [float(answer) for _, answer in given]
     except ValueError:

@@ -7,6 +7,7 @@ it is registered. The controls of the question say which side of a reaction is a
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,9 +25,11 @@ _PROTEINS = frozenset({"protein", "antibody"})
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """SMILES of whole molecules (of a reaction its product alone), amino acid sequences, and a reaction's reactants.
+    """What a row is about.
 
     Attributes:
+        molecules: SMILES of whole molecules; of a reaction its product alone.
+        proteins: 16 hex digits for each amino acid sequence, which may be a thousand letters long.
         reactants: SMILES, reagents among them where the source lists them so; None where there is no reaction.
     """
 
@@ -46,7 +49,7 @@ def content(example: Example, question: Question, answer: str | None) -> Content
     """The content of one example. A view that cannot be turned into SMILES counts through the inputs `smiles` and
     `other` alone."""
     shown = [span for span in question if isinstance(span, Molecule)]
-    proteins = tuple(dict.fromkeys(span.text for span in shown if span.view in _PROTEINS))
+    proteins = tuple(dict.fromkeys(_digest(span.text) for span in shown if span.view in _PROTEINS))
     molecules = [text for span in shown if (text := _smiles(span.view, span.text)) is not None]
     controls = {span.control for span in question if isinstance(span, Words)}
     if "retrosynthesis" in controls:
@@ -70,6 +73,11 @@ def kind(task: BaseTask, split: Split) -> Kind | None:
     """What the rows of a split tell about, by its first one; None where it has none."""
     found = contents(task, task.examples(split)[:1])
     return found[0].kind if found else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _digest(sequence: str) -> str:
+    return hashlib.sha256(sequence.encode()).hexdigest()[:16]
 
 
 @functools.lru_cache(maxsize=1024)

@@ -1,9 +1,10 @@
 """Test molecules stay out of training: which rows a corpus must leave out, and why.
 
 A test set is kept clean of *other* data sets. Inside its own the official split holds, since published numbers were
-computed on it; the strict setting takes that away, too. A test set of pairs of molecule and protein protects what its
-own training part has never seen (the cold molecules, the cold sequences) and the pairs themselves, also from other
-splits of its data set. Labels that a documented rule computes from the structure (`lineage.computed`) cannot be betrayed
+computed on it; the strict setting takes that away, too. Where a data set is split in several ways (pairs at random, by
+cold drug, by cold target), what one split trains on another may test: then, and for every test set of pairs of molecule
+and protein, the test rows themselves are protected, and the molecules and sequences that the test set's own training
+part has never seen. Labels that a documented rule computes from the structure (`lineage.computed`) cannot be betrayed
 by another data set, so their test sets protect nothing. Reactions and molecules with labels do not betray each other.
 """
 
@@ -18,11 +19,12 @@ from typing import Any, Literal, TypeAlias, get_args
 from mmai_gym import lineage, tasks
 from mmai_gym.audit.content import Content, Kind, contents, kind
 from mmai_gym.audit.keys import Keys, dataset_name, datasets_of, sides, skeletons
-from mmai_gym.contracts import Example, Progress
+from mmai_gym.contracts import Example, Progress, Split
 from mmai_gym.tasks import BaseTask
 
-Rule = Literal["molecule", "protein", "pair", "product", "reaction"]
+Rule = Literal["row", "molecule", "protein", "pair", "product", "reaction"]
 RULES: Mapping[Rule, str] = {
+    "row": "the row itself is a test row under another split of its data set",
     "molecule": "a molecule of the row, on either side of a pair, has the connectivity of a test molecule",
     "protein": "the row has the sequence of a cold test protein",
     "pair": "the row has the molecule and the sequence of a test pair",
@@ -33,6 +35,9 @@ RULES: Mapping[Rule, str] = {
 OFFICIAL = frozenset({"tdc-admet"})
 """Data sets whose training part is the protocol itself: where one of their own test sets is among those protected, they
 lose rows in the strict setting only."""
+
+_MEMBERS = frozenset({"molecule", "protein", "product"})  # what a row is made of, and may share with others
+_LEARNED: tuple[Split, ...] = ("train", "valid")
 
 Reason: TypeAlias = tuple[Rule, str]
 """A rule, and the test set that it protects."""
@@ -68,8 +73,9 @@ class Exclusions:
         self._rules = frozenset(rules)
         self._strict = strict
         self._identify = _Identifier()
-        self._protected: dict[str, _Identity] = {}
+        self._protected: dict[tuple[str, bool], _Identity] = {}
         self._kinds: dict[str, Kind] = {}
+        self._ids: dict[tuple[str, Split], frozenset[str]] = {}
 
     def guard(self, task: BaseTask, progress: Progress) -> Guard | None:
         """What decides about the training rows of `task`; None where no test set has to be protected from it.
@@ -78,28 +84,38 @@ class Exclusions:
             DataError: the file of a test set is missing.
         """
         rivals = self._rivals(task) if self._rules else []
-        for done, test in enumerate(rivals):
-            if test.name not in self._protected:
+        for done, (test, cold) in enumerate(rivals):
+            if (test.name, cold) not in self._protected:
                 progress(done, len(rivals), f"test molecules · {test.name}")
-                self._protected[test.name] = self._protect(test)
+                self._protected[test.name, cold] = self._protect(test, cold)
         if not rivals:
             return None
-        return Guard(task, self._rules, {test.name: self._protected[test.name] for test in rivals}, self._identify)
+        protected = {test.name: self._protected[test.name, cold] for test, cold in rivals}
+        return Guard(task, self._rules, protected, self._identify)
 
-    def _rivals(self, task: BaseTask) -> list[BaseTask]:
-        """The tests that must be protected from `task`."""
+    def _rivals(self, task: BaseTask) -> list[tuple[BaseTask, bool]]:
+        """The tests that must be protected from `task`, each with whether only its cold members are."""
         if datasets_of(task) <= self._official and not self._strict:
             return []
-        return [test for test in self._tests if self._may_betray(task, test)]
+        found: list[tuple[BaseTask, bool]] = []
+        for test in self._tests:
+            kinds = self._kind(task), self._kind(test)
+            own = datasets_of(task) <= datasets_of(test) and not self._strict
+            if kinds.count("reaction") != 1 and not (own and not self._split_otherwise(task, test)):
+                found.append((test, own or kinds[1] == "pair"))
+        return found
 
-    def _may_betray(self, task: BaseTask, test: BaseTask) -> bool:
-        own = datasets_of(task) <= datasets_of(test) and not self._strict
-        if own and task.name == test.name:
+    def _split_otherwise(self, task: BaseTask, test: BaseTask) -> bool:
+        """Whether a task trains or validates on rows that are test rows of another task over the same data."""
+        if task.name == test.name:
             return False
-        kinds = self._kind(task), self._kind(test)
-        if own and kinds != ("pair", "pair"):
-            return False
-        return kinds.count("reaction") != 1
+        tested = self._row_ids(test, "test")
+        return any(not tested.isdisjoint(self._row_ids(task, split)) for split in _LEARNED)
+
+    def _row_ids(self, task: BaseTask, split: Split) -> frozenset[str]:
+        if (task.name, split) not in self._ids:
+            self._ids[task.name, split] = frozenset(example.id for example in task.examples(split))
+        return self._ids[task.name, split]
 
     def _kind(self, task: BaseTask) -> Kind:
         """What the rows of a task tell about; those of the test split if it has any, since that is the smaller file."""
@@ -107,12 +123,12 @@ class Exclusions:
             self._kinds[task.name] = kind(task, "test") or kind(task, "train") or "molecule"
         return self._kinds[task.name]
 
-    def _protect(self, test: BaseTask) -> _Identity:
+    def _protect(self, test: BaseTask, cold: bool) -> _Identity:
         rows = list(self._identify.rows(test, test.examples("test")))
         keys = {key for row in rows for key in row.keys}
-        if self._kind(test) == "pair":
+        if cold:
             warm = {key for row in self._identify.rows(test, test.examples("train")) for key in row.keys}
-            keys -= {key for key in warm if key[0] != "pair"}
+            keys -= {key for key in warm if key[0] in _MEMBERS}
         makings: dict[str, tuple[frozenset[str], ...]] = defaultdict(tuple)
         for row in rows:
             for product, reactants in row.makings.items():
@@ -126,14 +142,15 @@ class Exclusions:
         """
         if not self._protected:
             return {}
+        names = {name for name, _ in self._protected}
         digest = hashlib.sha256()
-        for name, identity in sorted(self._protected.items()):
+        for (name, _), identity in sorted(self._protected.items()):
             makings = sorted((product, sorted(map(sorted, made))) for product, made in identity.makings.items())
             digest.update(f"{name} {sorted(identity.keys)} {makings}\n".encode())
         return {
             "rules": sorted(self._rules),
             "strict": self._strict,
-            "tests": {test.name: test.version for test in self._tests if test.name in self._protected},
+            "tests": {test.name: test.version for test in self._tests if test.name in names},
             "protected": digest.hexdigest(),
         }
 
@@ -187,18 +204,18 @@ class _Identifier:
         made = [row for row in every if row.reactants is not None]
         products = iter(self._sides.of(dataset, [".".join(row.molecules) for row in made]))
         reactants = iter(self._sides.of(dataset, [row.reactants or "" for row in made]))
-        for row in every:
+        for example, row in zip(examples, every, strict=True):
             found = [key for _ in row.molecules if (key := next(molecules)) is not None]
             if row.reactants is None:
-                yield _Identity(frozenset(_labelled(row, found)), {})
+                yield _Identity(frozenset((("row", example.id), *_labelled(row, found))), {})
                 continue
             product, left = next(products), next(reactants)
             makings = {} if product is None or left is None else {product: (frozenset(left.split(".")),)}
-            yield _Identity(frozenset(("product", key) for key in found), makings)
+            products_made: list[_Key] = [("product", key) for key in found]
+            yield _Identity(frozenset((("row", example.id), *products_made)), makings)
 
 
 def _labelled(row: Content, molecules: Sequence[str]) -> Iterator[_Key]:
-    proteins = [hashlib.sha256(sequence.encode()).hexdigest()[:16] for sequence in row.proteins]
     yield from (("molecule", key) for key in molecules)
-    yield from (("protein", protein) for protein in proteins)
-    yield from (("pair", f"{key} {protein}") for key in molecules for protein in proteins)
+    yield from (("protein", protein) for protein in row.proteins)
+    yield from (("pair", f"{key} {protein}") for key in molecules for protein in row.proteins)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from mmai_gym.audit.conflicts import Conflict
 from mmai_gym.audit.neighbours import Neighbours
+from mmai_gym.contracts import Split
 from mmai_gym.sources import write_atomically
 
 
@@ -24,7 +25,7 @@ class Held:
 
     name: str
     dataset: str
-    rows: dict[str, int]
+    rows: dict[Split, int]
     unparsable: int
 
 
@@ -95,16 +96,21 @@ class Audit:
 
     def render(self) -> Group:
         """Tables of everything that is not zero."""
-        tables = (
-            self._matrix(), self._reactions(), self._conflicts(), self._neighbours(), self._lineage(), self._notes()
-        )  # fmt: skip
-        return Group(*(part for table in tables if table.row_count for part in (table, "")))
+        sections = {
+            "Test rows with a molecule that occurs elsewhere: in train and valid there (in brackets: in all splits)": (
+                self._matrix()
+            ),
+            "Test reactions made elsewhere: in train and valid there (in brackets: in all splits)": self._reactions(),
+            "One question, different answers": self._conflicts(),
+            "Tanimoto similarity of test molecules to the nearest training molecule": self._neighbours(),
+            "Teachers: none of their values may enter weights that are scored on what they have seen": self._lineage(),
+            "Not compared": self._notes(),
+        }
+        found = {title: table for title, table in sections.items() if table.row_count}
+        return Group(*(part for title, table in found.items() for part in (Text(title, "bold"), table, "")))
 
     def _matrix(self) -> Table:
-        table = _table(
-            "Test rows with a molecule that occurs elsewhere: in train and valid there (in brackets: in all splits)",
-            "test set", "#rows", "#own task", "same data set", "other data sets",
-        )  # fmt: skip
+        table = _table("test set", "#rows", "#own task", "same data set", "other data sets")
         datasets = {held.name: held.dataset for held in self.held}
         found: dict[str, dict[str, Overlap]] = defaultdict(dict)
         for overlap in self.by_dataset:
@@ -125,10 +131,7 @@ class Audit:
         return table
 
     def _reactions(self) -> Table:
-        table = _table(
-            "Test reactions made elsewhere: in train and valid there (in brackets: in all splits)",
-            "test set", "#rows", "source", "same product", "same reactants, too",
-        )  # fmt: skip
+        table = _table("test set", "#rows", "source", "same product", "same reactants, too")
         for found in self.reactions:
             product = _counts(found.train_valid, found.whole)
             contained = _counts(found.train_valid_contained, found.whole_contained)
@@ -136,20 +139,14 @@ class Audit:
         return table
 
     def _conflicts(self) -> Table:
-        table = _table(
-            "One question, different answers",
-            "task", "#skeletons", "#identical SMILES", "#test against the rest", "#largest difference",
-        )  # fmt: skip
+        table = _table("task", "#skeletons", "#identical SMILES", "#test against the rest", "#largest difference")
         for found in self.conflicts:
             spread = "" if found.spread is None else f"{found.spread:.4g}"
             _row(table, found.task, found.molecules, found.same_smiles, found.across, spread)
         return table
 
     def _neighbours(self) -> Table:
-        table = _table(
-            "Tanimoto similarity of test molecules to the nearest training molecule",
-            "task", "#test", "#train", "quartiles", "#0.7 or more", "",
-        )  # fmt: skip
+        table = _table("task", "#test", "#train", "quartiles", "#0.7 or more", "")
         for found in self.neighbours:
             quartiles = f"{found.low:.2f} {found.median:.2f} {found.high:.2f}"
             note = "sampled" if found.sampled else ""
@@ -159,16 +156,13 @@ class Audit:
         return table
 
     def _lineage(self) -> Table:
-        table = _table(
-            "Teachers: none of their values may enter weights that are scored on what they have seen",
-            "teacher", "trained on", "used by", "has seen the test sets of",
-        )  # fmt: skip
+        table = _table("teacher", "trained on", "used by", "has seen the test sets of")
         for entry in self.lineage:
             _row(table, entry.teacher, entry.trained_on, *map(_abridged, (entry.used_by, entry.has_seen)))
         return table
 
     def _notes(self) -> Table:
-        table = _table("Not compared", "what", "why")
+        table = _table("what", "why")
         for held in self.held:
             if held.unparsable:
                 _row(table, held.name, f"{held.unparsable} molecules have no InChIKey")
@@ -177,9 +171,9 @@ class Audit:
         return table
 
 
-def _table(title: str, *headings: str) -> Table:
+def _table(*headings: str) -> Table:
     """A table; a heading with a # stands over numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for heading in headings:
         table.add_column(heading.removeprefix("#"), justify="right" if heading.startswith("#") else "left")
     return table

@@ -2,7 +2,7 @@
 
 Molecules are compared by connectivity (the first block of the InChIKey of the SMILES as given, no salt removed), which
 sees through stereo and spelling but not through tautomers; reactions by the canonical SMILES of their sides without
-atom maps. A ledger keeps integers only, so that all data sets fit beside each other.
+atom maps, and with other reactions only. A ledger keeps integers only, so that all data sets fit beside each other.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mmai_gym.audit.content import Content
-from mmai_gym.audit.keys import Keys, sides, skeletons
-from mmai_gym.contracts import SPLITS
+from mmai_gym.audit.keys import Keys, skeletons
+from mmai_gym.audit.reading import Row
+from mmai_gym.contracts import SPLITS, Split
 
 Part = Literal["train", "train+valid", "whole"]
-PARTS: dict[Part, tuple[str, ...]] = {
+PARTS: dict[Part, tuple[Split, ...]] = {
     "train": ("train",),
     "train+valid": ("train", "valid"),
     "whole": SPLITS,
@@ -38,7 +38,7 @@ class Rows:
 
     Attributes:
         reactions: those whose both sides can be read, in the order of the rows.
-        unparsable: molecules and sides that have no key and cannot be compared.
+        unparsable: molecules and reactions that have no key and cannot be compared.
     """
 
     n: int
@@ -69,7 +69,7 @@ class Holding:
 
     name: str
     dataset: str
-    splits: Mapping[str, Rows]
+    splits: Mapping[Split, Rows]
 
     @property
     def has_reactions(self) -> bool:
@@ -84,42 +84,33 @@ class Ledger:
         self.holdings: dict[str, Holding] = {}
         self._skeletons: dict[str, int] = {}
         self._molecules: dict[str, int] = {}
-        self._skeleton_keys, self._side_keys = Keys(skeletons), Keys(sides)
+        self._keys = Keys(skeletons)
 
-    def enter(self, name: str, dataset: str, contents: Mapping[str, Sequence[Content]]) -> Holding:
-        """Take down a task's (or a list's) contents per split; those of one data set should follow each other."""
-        every = [content for rows in contents.values() for content in rows]
-        keys = iter(self._skeleton_keys.of(dataset, [text for content in every for text in content.molecules]))
-        reactions = iter(self._reactions(dataset, every))
-        splits = {split: self._rows(rows, keys, reactions) for split, rows in contents.items()}
-        self.holdings[name] = Holding(name, dataset, splits)
+    def enter(self, name: str, dataset: str, rows: Mapping[Split, Sequence[Row]]) -> Holding:
+        """Take down a task's (or a list's) rows by split; those of one data set should follow each other."""
+        labelled = [row for part in rows.values() for row in part if not row.made]
+        keys = iter(self._keys.of(dataset, [text for row in labelled for text in row.molecules]))
+        self.holdings[name] = Holding(
+            name, dataset, {split: self._rows(part, keys) for split, part in rows.items()}
+        )
         return self.holdings[name]
 
-    def _rows(
-        self, contents: Sequence[Content], keys: Iterator[str | None], reactions: Iterator[Made | None]
-    ) -> Rows:
-        owners = [row for row, content in enumerate(contents) for _ in content.molecules]
+    def _rows(self, rows: Sequence[Row], keys: Iterator[str | None]) -> Rows:
+        owners = [number for number, row in enumerate(rows) if not row.made for _ in row.molecules]
         found = [(key, owner) for owner in owners if (key := next(keys)) is not None]
         ids = [self._skeletons.setdefault(key, len(self._skeletons)) for key, _ in found]
-        asked = sum(content.reactants is not None for content in contents)
-        made = tuple(made for _ in range(asked) if (made := next(reactions)) is not None)
+        reactions = [row.made for row in rows if row.made]
+        made = tuple(self._made(*sides) for sides in reactions if None not in sides)
         return Rows(
-            len(contents),
+            len(rows),
             np.array(ids, dtype=np.int64),
             np.array([owner for _, owner in found], dtype=np.int64),
             made,
-            len(owners) - len(found) + asked - len(made),
+            len(owners) - len(found) + len(reactions) - len(made),
         )
 
-    def _reactions(self, dataset: str, contents: Sequence[Content]) -> Iterable[Made | None]:
-        found = [content for content in contents if content.reactants is not None]
-        products = self._side_keys.of(dataset, [".".join(content.molecules) for content in found])
-        reactants = self._side_keys.of(dataset, [content.reactants or "" for content in found])
-        for product, left in zip(products, reactants, strict=True):
-            if product is None or left is None:
-                yield None
-            else:
-                yield self._number(product), tuple(map(self._number, left.split(".")))
+    def _made(self, product: str | None, reactants: str | None) -> Made:
+        return self._number(product or ""), tuple(map(self._number, (reactants or "").split(".")))
 
     def _number(self, molecule: str) -> int:
         return self._molecules.setdefault(molecule, len(self._molecules))

@@ -64,6 +64,7 @@ class MultiProperty(BaseTask):
         self.oracles = oracles
         self.name = definition.task
         self.properties = definition.oracles
+        self.teachers = definition.oracles
         self.sources = ("mumo",) if definition.public else ("zinc",)
 
     def sizes(self) -> dict[str, int]:

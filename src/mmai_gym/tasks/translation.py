@@ -84,6 +84,7 @@ class Translation(BaseTask):
         self.oracle = oracles[benchmark.oracle]
         self.name = f"optimization/jin/{benchmark.name}"
         self.properties = (benchmark.oracle,)
+        self.teachers = (benchmark.oracle,)
 
     @abstractmethod
     def _amount(self) -> str:
