@@ -210,7 +210,7 @@ def verify(
     ],
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
 ) -> None:
-    """Judge completions from a file: one JSON verdict a line, in the order of the input."""
+    """Judge completions from a file: one JSON verdict a line, in the order of the input, as they are reached."""
     from mmai_gym import tasks
     from mmai_gym.verify import VerificationService
 
@@ -218,16 +218,15 @@ def verify(
     by_id = {example.id: example for example in task.examples(_split(split))}
     items = [(name, by_id[row["id"]], row["completion"]) for row in _read_completions(source, by_id.keys(), split)]
     with VerificationService() as service:
-        verdicts = service.verify(items)
-    for (_, example, _), verdict in zip(items, verdicts, strict=True):
-        line: dict[str, Any] = {
-            "id": example.id,
-            "score": verdict.score,
-            "reason": verdict.reason.value,
-            "answer": verdict.answer,
-        }
-        line |= {"components": dict(verdict.components), "detail": verdict.detail}
-        print(json.dumps(line, ensure_ascii=False))
+        for (_, example, _), verdict in zip(items, service.stream(items), strict=True):
+            line: dict[str, Any] = {
+                "id": example.id,
+                "score": verdict.score,
+                "reason": verdict.reason.value,
+                "answer": verdict.answer,
+            }
+            line |= {"components": dict(verdict.components), "detail": verdict.detail}
+            print(json.dumps(line, ensure_ascii=False))
 
 
 def _read_completions(source: Path, known: Any, split: str) -> list[dict[str, str]]:
