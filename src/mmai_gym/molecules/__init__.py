@@ -99,6 +99,7 @@ from mmai_gym.molecules.toolkit import (
     tanimoto,
     tanimoto_to_all,
 )
+from mmai_gym.molecules.views import smiles_of
 
 __all__ = [
     "EDGE_COLUMNS",
@@ -163,6 +164,7 @@ __all__ = [
     "retro_cuts",
     "root_aligned",
     "rooted",
+    "smiles_of",
     "strip_maps",
     "tanimoto",
     "tanimoto_to_all",
