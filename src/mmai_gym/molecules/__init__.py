@@ -64,6 +64,7 @@ from mmai_gym.molecules.reactions import (
     MappedReaction,
     ReactionTemplate,
     forward_products,
+    possible_products,
     preferred_cut,
     retro_cuts,
 )
@@ -144,6 +145,7 @@ __all__ = [
     "murcko_scaffold",
     "parse",
     "parse_formula",
+    "possible_products",
     "preferred_cut",
     "randomized",
     "reaction_centre",
