@@ -69,6 +69,7 @@ from mmai_gym.molecules.reactions import (
     MappedReaction,
     ReactionTemplate,
     forward_products,
+    possible_products,
     preferred_cut,
     retro_cuts,
 )
@@ -156,6 +157,7 @@ __all__ = [
     "murcko_scaffold",
     "parse",
     "parse_formula",
+    "possible_products",
     "preferred_cut",
     "randomized",
     "randomized_places",
