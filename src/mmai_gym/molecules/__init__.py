@@ -47,7 +47,9 @@ from mmai_gym.molecules.inchi_view import (
     inchikey,
 )
 from mmai_gym.molecules.mapping import (
+    MAPPER_VERSION,
     AtomMapping,
+    MappingFailure,
     ReactionCentre,
     map_reaction,
     reaction_centre,
@@ -96,6 +98,7 @@ from mmai_gym.molecules.toolkit import (
 __all__ = [
     "EDGE_COLUMNS",
     "FUNCTIONAL_GROUPS",
+    "MAPPER_VERSION",
     "MAX_SMILES_LENGTH",
     "NODE_COLUMNS",
     "TEMPLATES",
@@ -106,6 +109,7 @@ __all__ = [
     "FunctionalGroup",
     "GraphArrays",
     "MappedReaction",
+    "MappingFailure",
     "MatchedPair",
     "Mol",
     "MolecularGraph",
