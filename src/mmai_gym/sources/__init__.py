@@ -1,12 +1,12 @@
 """Public data sets, pinned and verified, and the embedded set that needs no network.
 
 `fetch` and `verify` work on the data sets of the manifest (`list_datasets`); the modules `uspto50k`, `tdc` and
-`embedded` read their rows.
+`embedded` read their rows, `mapped` makes and reads atom maps for those that have none.
 """
 
 from __future__ import annotations
 
-from mmai_gym.sources import embedded, tdc, uspto50k
+from mmai_gym.sources import embedded, mapped, tdc, uspto50k
 from mmai_gym.sources.fetching import FileReport, fetch, path_of, verify
 from mmai_gym.sources.files import cache_dir, write_atomically
 from mmai_gym.sources.manifest import Dataset, File, dataset, datasets
@@ -52,6 +52,7 @@ __all__ = [
     "kept",
     "kept_data_set",
     "list_datasets",
+    "mapped",
     "path_of",
     "tdc",
     "uspto50k",

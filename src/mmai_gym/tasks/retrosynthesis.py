@@ -9,9 +9,11 @@ leave out or spell differently.
 from __future__ import annotations
 
 import functools
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from mmai_gym.contracts import (
     SPLITS,
@@ -38,7 +40,7 @@ from mmai_gym.molecules import (
     preferred_cut,
     root_aligned,
 )
-from mmai_gym.sources import embedded, kept, uspto50k
+from mmai_gym.sources import embedded, kept, mapped, uspto50k
 from mmai_gym.stats import proportion
 from mmai_gym.tasks.base import BaseTask, LazyExamples
 from mmai_gym.tasks.derived import derived_column
@@ -141,7 +143,11 @@ def _embedded_rows(split: Split) -> tuple[tuple[str, str, str], ...]:
 
 
 class Uspto50k(Retrosynthesis):
-    """USPTO-50k with the Dai validation and test sets; train is reconstructed (see docs/data.md), not the official file."""
+    """USPTO-50k with the Dai validation and test sets; train is reconstructed (see docs/data.md), not the official file.
+
+    Where `mmai-gym data map uspto-50k` has been run, the reactants of train and validation are written along the product,
+    and training sees the product from any atom with the reactants following. Questions are the same with it and without.
+    """
 
     name = "retrosynthesis/uspto-50k"
     sources = ("uspto-50k",)
@@ -152,15 +158,34 @@ class Uspto50k(Retrosynthesis):
     def sizes(self) -> dict[str, int]:
         return {split: uspto50k.SIZES[split] for split in SPLITS}
 
+    def written_with(self, split: Split) -> Mapping[str, Any]:
+        if not mapped.usable(split):
+            return {"reactants": "canonical"}
+        counts = mapped.summary(split)
+        return {"reactants": "aligned", **{key: counts[key] for key in ("maps", "reactions", "usable")}}
+
     def augment(self, example: Example, seed: int) -> Example:
-        # A random product with reactants that do not follow its order teaches nothing (published: 0.9 % top-1).
-        # The reconstructed train set carries no atom maps to align by, so each reaction has one written form.
-        return example
+        maps = mapped.usable(example.split)
+        if not maps:
+            warnings.warn(
+                f"{self.name} is trained on in one written form; for more run: {mapped.COMMAND}", stacklevel=2
+            )
+        # A random product with reactants that do not follow its order teaches nothing (published: 0.9 % top-1), so a
+        # reaction without a map has one written form.
+        reaction = maps[example.id].reaction if example.id in maps else None
+        if reaction is None:
+            return example
+        product, reactants = root_aligned(reaction, seed)
+        return replace(example, inputs={"smiles": product}, gold=reactants)
 
 
 @kept("uspto-50k")
 def _uspto_rows(split: Split) -> tuple[tuple[str, str, str], ...]:
-    return tuple((row.id, row.product, row.reactants) for row in uspto50k.reactions(split))
+    maps = mapped.usable(split)
+    return tuple(
+        (row.id, row.product, maps[row.id].aligned if row.id in maps else row.reactants)
+        for row in uspto50k.reactions(split)
+    )
 
 
 TASKS: tuple[Callable[[], BaseTask], ...] = (EmbeddedRetrosynthesis, Uspto50k)

@@ -122,6 +122,9 @@ class _Plan:
             "tokenizer": tokenizer_hash(tokenizer),
             "template": template_hash(),
         }
+        written = {task.name: dict(way) for task, _ in portions if (way := task.written_with(split))}
+        if written:
+            made_from["written_with"] = written
         if guards:
             made_from["exclusions"] = exclusions.describe()
         return _Plan(split, recipe.seed, recipe.batch.max_length, language, portions, guards, made_from)
