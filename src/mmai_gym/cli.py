@@ -82,7 +82,10 @@ def main() -> None:
     # A terminated run leaves by the same door as Ctrl-C: what was done is saved, workers are stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app(standalone_mode=False)
+        # Not app(): Typer turns exit codes and Ctrl-C into return values there, and the message of the latter is lost.
+        command = typer.main.get_command(app)
+        with command.make_context("mmai-gym", sys.argv[1:]) as context:
+            command.invoke(context)
     except GymError as error:
         stderr.print(f"error: {error}", markup=False)
         sys.exit(error.exit_code)
@@ -302,6 +305,33 @@ def data_verify(
             print(f"{'ok' if report.ok else 'BAD':4} {report.dataset}: {report.path} {report.detail}".rstrip())
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
+
+
+@data.command("map")
+def data_map(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set of reactions: uspto-50k.")],
+    split: Annotated[str, typer.Option(help="train or valid; both by default.")] = "",
+    workers: Annotated[int, typer.Option(help="Processes; one per core by default.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the atom maps that training aligns reactants by. Stopped at any moment, the same command goes on."""
+    from mmai_gym.sources import mapped
+
+    if name != mapped.DATA_SET:
+        raise UsageError(f"atom maps are made for {mapped.DATA_SET}, not for {name!r}")
+    with progress_bar() as progress:
+        found = [
+            mapped.make(one, progress, workers or None) for one in ([_split(split)] if split else mapped.SPLITS)
+        ]
+    if as_json:
+        print_json(found)
+        return
+    for row in found:
+        failures = ", ".join(f"{count:,} {reason}" for reason, count in row["failures"].items()) or "none"
+        print(
+            f"{row['split']}: {row['usable']:,} of {row['reactions']:,} reactions can be aligned; too unsure: "
+            f"{row['below_confidence']:,}; without a map: {failures}"
+        )
 
 
 @data.command()

@@ -52,7 +52,9 @@ from mmai_gym.molecules.inchi_view import (
     inchikey,
 )
 from mmai_gym.molecules.mapping import (
+    MAPPER_VERSION,
     AtomMapping,
+    MappingFailure,
     ReactionCentre,
     map_reaction,
     reaction_centre,
@@ -105,6 +107,7 @@ from mmai_gym.molecules.views import smiles_of
 __all__ = [
     "EDGE_COLUMNS",
     "FUNCTIONAL_GROUPS",
+    "MAPPER_VERSION",
     "MAX_SMILES_LENGTH",
     "NODE_COLUMNS",
     "TEMPLATES",
@@ -116,6 +119,7 @@ __all__ = [
     "GraphArrays",
     "GroupEdit",
     "MappedReaction",
+    "MappingFailure",
     "MatchedPair",
     "Mol",
     "MolecularGraph",

@@ -83,6 +83,13 @@ class BaseTask(ABC):
         """A label per result by which intervals resample; None where all results are independent."""
         return None
 
+    def written_with(self, split: Split) -> Mapping[str, Any]:
+        """What decides how the examples are written beside source and version, such as stored atom maps.
+
+        A corpus made from them states it, and is not continued with another.
+        """
+        return {}
+
     def augment(self, example: Example, seed: int) -> Example:
         """The same example with its molecule written from another atom; the gold must not depend on the writing."""
         return replace(
