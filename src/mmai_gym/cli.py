@@ -90,7 +90,8 @@ def main() -> None:
         stderr.print(f"error: {error}", markup=False)
         sys.exit(error.exit_code)
     except typer.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        if leaving.exit_code:
+            sys.exit(leaving.exit_code)
     except (KeyboardInterrupt, typer.Abort) as stop:
         kept = str(stop) or "what was done is kept, the same command goes on from there"
         stderr.print(f"interrupted: {kept}", markup=False)
