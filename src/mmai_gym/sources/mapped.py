@@ -198,13 +198,13 @@ def make(split: Split, progress: Progress | None = None, workers: int | None = N
     """
     if split not in SPLITS:
         raise UsageError(f"no maps are made for the split {split!r}; there are: {', '.join(SPLITS)}")
-    rows, path = uspto50k.reactions(split), _path(split)
+    path = _path(split)
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("a+b")
     with stream:
         lock(stream, path)
-        _append(stream, path, rows, _recover(stream, path, split), workers or os.cpu_count() or 1, progress)
+        _append(stream, split, _recover(stream, split), workers or os.cpu_count() or 1, progress)
     turn_to("")  # what was read from an unfinished file, or without one, is out of date
     return summary(split)
 
@@ -222,11 +222,11 @@ def mapped_fields(reaction: tuple[str, str]) -> dict[str, Any]:
     }
 
 
-def _recover(stream: IO[bytes], path: Path, split: Split) -> int:
+def _recover(stream: IO[bytes], split: Split) -> int:
     """Cut a file that is open for appending back to its good part, and say how many rows that holds."""
     stream.seek(0)
     found, good = _good_part(stream, _header(split), uspto50k.reactions(split))
-    with writing_to(path):
+    with writing_to(_path(split)):
         stream.truncate(good)
         if not good:
             stream.write(_line(_header(split)))
@@ -234,15 +234,9 @@ def _recover(stream: IO[bytes], path: Path, split: Split) -> int:
     return len(found)
 
 
-def _append(
-    stream: IO[bytes],
-    path: Path,
-    rows: Sequence[uspto50k.Reaction],
-    done: int,
-    workers: int,
-    progress: Progress | None,
-) -> None:
+def _append(stream: IO[bytes], split: Split, done: int, workers: int, progress: Progress | None) -> None:
     """Map the rows after the first `done` and write them."""
+    rows, path = uspto50k.reactions(split), _path(split)
     left = rows[done:]
     synced = time.monotonic()
     with WorkerPool(mapped_fields, workers=workers, seconds=SECONDS_PER_REACTION) as pool:
@@ -255,7 +249,7 @@ def _append(
                     os.fsync(stream.fileno())
                     synced = time.monotonic()
             if progress:
-                progress(number, len(rows), f"atom maps of {DATA_SET}")
+                progress(number, len(rows), f"atom maps of {DATA_SET} {split}")
     with writing_to(path):
         os.fsync(stream.fileno())
 
@@ -263,8 +257,6 @@ def _append(
 def _fields(row: uspto50k.Reaction, outcome: Outcome) -> dict[str, Any]:
     if outcome.error is None:
         return dict(outcome.value)
-    if (
-        outcome.error == "error"
-    ):  # the mapper raises nothing: a mistake of ours must not be stored as a property of the row
+    if outcome.error == "error":  # a mistake of ours, not to be stored as a property of the row
         raise DataError(f"cannot map {row.reactants}>>{row.product} (row {row.id}): {outcome.detail}")
     return {"reactants": "", "product": "", "aligned": "", "confidence": 0.0, "failure": outcome.error}
