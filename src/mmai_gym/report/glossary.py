@@ -55,5 +55,7 @@ def metric_meaning(metric: str) -> str | None:
     if largest := _LARGEST.fullmatch(metric):
         return f"Share of examples where the largest molecule is right in one of the first {largest.group(1)} answers."
     if within := _CLASS.fullmatch(metric):
-        return f"Share of right first answers among the reactions of class {within.group(1)}, which no model is told."
+        return (
+            f"Share of right first answers among the reactions of class {within.group(1)}, which no model is told."
+        )
     return _MEANINGS.get(metric)
