@@ -53,7 +53,7 @@ TEACHERS: tuple[Teacher, ...] = (
         "admet-ai",
         False,
         "41 whole TDC tables, the 22 of the ADMET group with their test molecules",
-        ("admet", "admet-external", "moleculenet", "functional-groups/fgbench"),
+        ("admet", "admet-external", "moleculenet", "functional-groups/fgbench", "functional-groups/fgbench-clean"),
         "Swanson et al. 2024",
     ),
     Teacher("plogp", True, "logp and sa, and ring sizes", (), "Jin et al. 2018"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from mmai_gym.audit.conflicts import Conflict
 from mmai_gym.audit.neighbours import Neighbours
 from mmai_gym.contracts import Split
 from mmai_gym.sources import write_atomically
+
+Cells = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +118,17 @@ class Audit:
         for overlap in self.by_dataset:
             found[overlap.test][overlap.source] = overlap
         own = {overlap.test: overlap for overlap in self.by_task if overlap.source == overlap.test}
+        rows: dict[str, Cells] = {}
         for test in (held.name for held in self.held if held.name in own or held.name in found):
             siblings = found[test].pop(datasets[test], None)
             others = sorted(found[test].values(), key=lambda overlap: (-overlap.train_valid, -overlap.whole))
-            n_test = next(overlap.n_test for overlap in (own.get(test), siblings, *others) if overlap)
-            _row(
-                table,
-                test,
-                f"{n_test:,}",
-                own[test].train_valid if test in own else 0,
-                _counts(siblings.train_valid, siblings.whole) if siblings else 0,
-                ", ".join(f"{other.source} {_counts(other.train_valid, other.whole)}" for other in others),
+            rows[test] = (
+                f"{next(overlap.n_test for overlap in (own.get(test), siblings, *others) if overlap):,}",
+                str(own[test].train_valid if test in own else 0),
+                _counts(siblings.train_valid, siblings.whole) if siblings else "0",
+                _several([f"{other.source} {_counts(other.train_valid, other.whole)}" for other in others], 6),
             )
-        return table
+        return _filled(table, rows)
 
     def _reactions(self) -> Table:
         table = _table("test set", "#rows", "source", "same product", "same reactants, too")
@@ -147,18 +147,22 @@ class Audit:
 
     def _neighbours(self) -> Table:
         table = _table("task", "#test", "#train", "quartiles", "#0.7 or more", "")
-        for found in self.neighbours:
-            quartiles = f"{found.low:.2f} {found.median:.2f} {found.high:.2f}"
-            note = "sampled" if found.sampled else ""
-            _row(
-                table, found.task, f"{found.n_test:,}", f"{found.n_train:,}", quartiles, f"{found.near:.0%}", note
+        rows: dict[str, Cells] = {
+            found.task: (
+                f"{found.n_test:,}",
+                f"{found.n_train:,}",
+                f"{found.low:.2f} {found.median:.2f} {found.high:.2f}",
+                f"{found.near:.0%}",
+                "sampled" if found.sampled else "",
             )
-        return table
+            for found in self.neighbours
+        }
+        return _filled(table, rows)
 
     def _lineage(self) -> Table:
         table = _table("teacher", "trained on", "used by", "has seen the test sets of")
         for entry in self.lineage:
-            _row(table, entry.teacher, entry.trained_on, *map(_abridged, (entry.used_by, entry.has_seen)))
+            _row(table, entry.teacher, entry.trained_on, _families(entry.used_by), _families(entry.has_seen))
         return table
 
     def _notes(self) -> Table:
@@ -184,18 +188,26 @@ def _row(table: Table, *cells: object) -> None:
     table.add_row(*(Text(str(cell)) for cell in cells))
 
 
+def _filled(table: Table, rows: Mapping[str, Cells]) -> Table:
+    """The table with a row for each name; names that stand in one folder and have equal cells share a row."""
+    shared: dict[tuple[str, Cells], list[str]] = defaultdict(list)
+    for name, cells in rows.items():
+        shared[name.rpartition("/")[0], cells].append(name)
+    for (folder, cells), names in shared.items():
+        _row(table, names[0] if len(names) == 1 else f"{folder} ({len(names)} tasks)", *cells)
+    return table
+
+
+def _several(texts: Sequence[str], most: int) -> str:
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
 def _counts(part: int, whole: int) -> str:
     return f"{part}" if part == whole else f"{part} ({whole})"
 
 
-def _abridged(names: Sequence[str]) -> str:
+def _families(names: Iterable[str]) -> str:
     """The families of the tasks, and how many of each."""
-    return ", ".join(f"{family} ({count})" for family, count in _families(names))
-
-
-def _families(names: Iterable[str]) -> list[tuple[str, int]]:
-    counts: dict[str, int] = {}
-    for name in names:
-        family = name.rsplit("/", 1)[0]
-        counts[family] = counts.get(family, 0) + 1
-    return list(counts.items())
+    counts = Counter(name.split("/", 1)[0] for name in names)
+    return ", ".join(f"{family} ({count})" for family, count in counts.items())

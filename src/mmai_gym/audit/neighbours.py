@@ -6,6 +6,7 @@ says how much of a result may be memory. Morgan fingerprints, radius 2, 2,048 bi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from mmai_gym.tasks.derived import derived_table
 MAX_TEST = 500
 MAX_TRAIN = 10_000
 NEAR = 0.7
+FINGERPRINT_BYTES = 2048 // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,17 @@ def _even(smiles: Sequence[str], limit: int) -> Sequence[str]:
 
 def _fingerprints(smiles: Sequence[str]) -> npt.NDArray[np.float32] | None:
     """Shape (n, 2048), of those that can be read; floats, since their product is what numpy computes fast."""
-    found = []
-    for text in smiles:
-        try:
-            found.append(morgan_bits(text))
-        except InvalidMolecule:
-            continue  # counted as unparsable where keys are made
-    return np.array(found, dtype=np.float32) if found else None
+    found = b"".join(filter(None, map(_packed, smiles)))
+    if not found:
+        return None
+    bits = np.unpackbits(np.frombuffer(found, dtype=np.uint8).reshape(-1, FINGERPRINT_BYTES), axis=1)
+    return bits.astype(np.float32)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _packed(smiles: str) -> bytes | None:
+    """A fingerprint, remembered since many tasks ask about the same molecules; None for what cannot be read."""
+    try:
+        return np.packbits(morgan_bits(smiles)).tobytes()
+    except InvalidMolecule:
+        return None  # counted as unparsable where keys are made
