@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TypeVar
 
 from rdkit import rdBase
 
@@ -20,8 +18,6 @@ from mmai_gym.audit.lists import LISTS
 from mmai_gym.audit.neighbours import Neighbours, neighbours
 from mmai_gym.audit.reading import Row, read
 from mmai_gym.contracts import DataError, Progress, Split, UsageError
-
-T = TypeVar("T")
 
 
 def audit(tests: Sequence[str], against: Sequence[str], progress: Progress) -> Audit:
@@ -83,7 +79,7 @@ class _Survey:
     def read(self, names: Iterable[str], progress: Progress) -> None:
         """Read tasks and lists, one data set after the other, since those of one set share molecules."""
         order = sorted(names, key=lambda name: (_dataset(name), name))
-        sources = _ahead(chain(read([name for name in order if name not in LISTS]), _lists(order)))
+        sources = chain(read([name for name in order if name not in LISTS]), _lists(order))
         for done, (name, found) in enumerate(sources):
             progress(done, len(order), f"audit · {name}")
             if isinstance(found, DataError):
@@ -128,15 +124,6 @@ def _lists(names: Iterable[str]) -> Iterator[tuple[str, Mapping[Split, Sequence[
                 yield name, {"train": [Row.of(content) for content in LISTS[name].read()]}
             except DataError as error:
                 yield name, error
-
-
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """The items, the next of which is fetched while one is in use: workers read on while this process compares."""
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = thread.submit(next, items, None)
-            yield item
 
 
 def _distinct(rows: Sequence[Row]) -> list[str]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from mmai_gym import tasks
@@ -18,9 +20,10 @@ from mmai_gym.audit.content import Content, content
 from mmai_gym.audit.keys import sides
 from mmai_gym.contracts import SPLITS, Choice, Count, DataError, Molecule, Number, Question, Split, answer_form
 from mmai_gym.tasks import BaseTask
-from mmai_gym.workers import WorkerPool
+from mmai_gym.workers import Outcome, WorkerPool
 
 _PIECE = 20_000  # rows
+_PIECES_AHEAD = 8
 _WORTH_A_WORKER = 1_000
 _SECONDS_PER_PIECE = 1_800.0
 _MEMORY_MB = 4_096
@@ -57,7 +60,7 @@ def read(names: Sequence[str]) -> Iterator[tuple[str, Mapping[Split, Sequence[Ro
     """The rows of each task by split, in the order of the names, or why its data cannot be read."""
     jobs = [(name, job) for name in names for job in _jobs(tasks.get(name))]
     with WorkerPool(rows, workers=os.cpu_count() or 1, seconds=_SECONDS_PER_PIECE, memory_mb=_MEMORY_MB) as pool:
-        outcomes = pool.map(job for _, job in jobs if _is_large(job))
+        outcomes = _ahead(pool.map(job for _, job in jobs if _is_large(job)))
         parts: dict[Split, list[Row]] = {split: [] for split in SPLITS}
         fault: DataError | None = None
         for number, (name, job) in enumerate(jobs):
@@ -75,6 +78,21 @@ def read(names: Sequence[str]) -> Iterator[tuple[str, Mapping[Split, Sequence[Ro
             if number + 1 == len(jobs) or jobs[number + 1][0] != name:
                 yield name, fault or parts
                 parts, fault = {split: [] for split in SPLITS}, None
+
+
+def _ahead(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    """The outcomes, those to come awaited by a thread, so that workers get new jobs while this process compares.
+
+    The thread must not touch RDKit, which crashes when two threads capture its log.
+    """
+    thread = ThreadPoolExecutor(1)
+    try:
+        coming = deque(thread.submit(next, outcomes, None) for _ in range(_PIECES_AHEAD))
+        while (outcome := coming.popleft().result()) is not None:
+            coming.append(thread.submit(next, outcomes, None))
+            yield outcome
+    finally:
+        thread.shutdown(cancel_futures=True)
 
 
 def rows(job: Sequence[Piece]) -> list[list[Row]] | str:
