@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mmai_gym import stats
 from mmai_gym.contracts import DataError, UsageError
+from mmai_gym.stats import intervals
 
 QUIET = settings(derandomize=True, deadline=None, max_examples=60)
 TIED = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=40)
@@ -107,8 +108,8 @@ def test_rm2_agrees_with_the_formula_written_out(rows: list[tuple[int, int]]) ->
 def test_a_resampled_concordance_index_is_that_of_the_resample(rows: list[tuple[int, int]], grouped: bool) -> None:
     y, p = pair(rows)
     labels = np.arange(len(y)) % 3 if grouped else None
-    quick = stats._draws(stats.concordance_index, [y, p], labels, 20, seed=5)
-    slow = [stats.concordance_index(y[i], p[i]) for i in stats._resamples(len(y), labels, 20, seed=5)]
+    quick = intervals._draws(stats.concordance_index, [y, p], labels, 20, seed=5)
+    slow = [stats.concordance_index(y[i], p[i]) for i in intervals._resamples(len(y), labels, 20, seed=5)]
     np.testing.assert_array_equal(quick, slow)
 
 
@@ -130,7 +131,7 @@ def test_hand_computed_values() -> None:
     assert stats.concordance_index([1, 2, 3], [1.0, 2.0, 1.0]) == pytest.approx(0.5)
 
 
-ALL_METRICS = sorted(stats._HIGHER_IS_BETTER, key=lambda metric: metric.__name__)
+ALL_METRICS = sorted(stats.HIGHER_IS_BETTER, key=lambda metric: metric.__name__)
 
 
 @pytest.mark.parametrize("metric", ALL_METRICS, ids=lambda metric: metric.__name__)
@@ -197,7 +198,7 @@ def test_clusters_widen_the_interval_and_count_as_the_independent_units() -> Non
 
 def test_resampling_by_cluster_takes_whole_clusters() -> None:
     labels = np.array(["b", "a", "b", "c", "a", "b"])
-    for index in stats._resamples(6, labels, 50, seed=3):
+    for index in intervals._resamples(6, labels, 50, seed=3):
         drawn, counts = np.unique(index, return_counts=True)
         by_label = {label: set(counts[labels[drawn] == label]) for label in np.unique(labels[drawn])}
         assert all(len(times) == 1 for times in by_label.values())
@@ -269,7 +270,7 @@ def test_a_paired_difference_of_concordance_indices_comes_from_the_same_resample
     result = stats.paired_difference(stats.concordance_index, y, a, b, clusters=clusters, n_resamples=200)
     draws = [
         stats.concordance_index(y[i], a[i]) - stats.concordance_index(y[i], b[i])
-        for i in stats._resamples(60, clusters, 200, seed=0)
+        for i in intervals._resamples(60, clusters, 200, seed=0)
     ]
     assert (result.estimate.low, result.estimate.high) == tuple(np.quantile(draws, (0.025, 0.975)))
 

@@ -9,6 +9,7 @@ and with tricks excluded stand beside them: one constant molecule improves all p
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -206,6 +207,6 @@ def diversity(smiles: Sequence[str]) -> Estimate:
     def mean_distance(drawn: npt.NDArray[np.intp]) -> float:
         times = np.bincount(drawn, minlength=len(prints)).astype(np.float64)
         pairs = float(times.sum() ** 2 - times @ times)
-        return float(1.0 - times @ similar @ times / pairs) if pairs else stats.NAN
+        return float(1.0 - times @ similar @ times / pairs) if pairs else math.nan
 
     return stats.bootstrap(mean_distance, np.arange(len(prints)), higher_is_better=True)

@@ -1,0 +1,248 @@
+"""Intervals of metrics: every number comes out as an `Estimate`.
+
+An interval must not be narrower than what the data can tell: a success rate of 0 in 200 has a Wilson interval, not a
+bootstrap interval of zero width, and items that share a cluster (a scaffold, a target, a source molecule) are resampled
+together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmai_gym.contracts import Estimate, UsageError
+from mmai_gym.stats.arrays import (
+    NAN,
+    FloatArray,
+    IndexArray,
+    as_columns,
+    cluster_labels,
+    is_constant,
+    mean_or_nan,
+    numbers,
+    zero_one,
+)
+from mmai_gym.stats.concordance import Concordance
+from mmai_gym.stats.metrics import HIGHER_IS_BETTER, Metric, concordance_index
+
+_Z95 = 1.959963984540054
+"""The 97.5 % point of the normal distribution."""
+
+
+def proportion(
+    successes: npt.ArrayLike,
+    clusters: npt.ArrayLike | None = None,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    unit: str = "",
+    higher_is_better: bool = True,
+) -> Estimate:
+    """A success rate with its 95 % interval; `successes` holds booleans (or 0/1), shape (n,).
+
+    Independent items get the score interval of Wilson, JASA 22, 209 (1927), which keeps its width at 0 and at 1.
+    With `clusters` (one label per item) whole clusters are bootstrapped; where that is degenerate because every
+    item agrees, the Wilson interval over the number of clusters stands in. `n` counts the independent units.
+    """
+    hits = zero_one(successes)
+    labels = None if clusters is None else cluster_labels(clusters, len(hits))
+    n = len(hits) if labels is None else len(np.unique(labels))
+    if n == 0:
+        return _undefined(0, "no items", unit, higher_is_better)
+    if labels is None:
+        return _wilson(float(hits.mean()), n, "Wilson score 95 %", unit, higher_is_better)
+    if is_constant(hits):
+        method = f"Wilson score 95 % over {n} clusters of {len(hits)} items"
+        return _wilson(float(hits[0]), n, method, unit, higher_is_better)
+    return bootstrap(
+        lambda x: float(np.mean(x)),
+        hits,
+        n_resamples=n_resamples,
+        seed=seed,
+        clusters=labels,
+        unit=unit,
+        higher_is_better=higher_is_better,
+    )
+
+
+def mean(
+    values: npt.ArrayLike,
+    clusters: npt.ArrayLike | None = None,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    unit: str = "",
+    higher_is_better: bool = True,
+) -> Estimate:
+    """The mean of `values`, shape (n,), with a 95 % percentile bootstrap interval (Efron and Tibshirani, 1993).
+
+    Values that are all 0 or 1 are a proportion and get its interval. A NaN among the values makes the mean NaN.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    interval = {"n_resamples": n_resamples, "seed": seed, "unit": unit, "higher_is_better": higher_is_better}
+    if len(x) and bool(np.isin(x, (0.0, 1.0)).all()):
+        return proportion(x, clusters, **interval)  # type: ignore[arg-type]
+    return bootstrap(mean_or_nan, x, clusters=clusters, **interval)  # type: ignore[arg-type]
+
+
+def bootstrap(
+    metric: Metric,
+    *arrays: npt.ArrayLike,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    clusters: npt.ArrayLike | None = None,
+    unit: str = "",
+    higher_is_better: bool | None = None,
+) -> Estimate:
+    """`metric(*arrays)` with a 95 % percentile bootstrap interval (Efron and Tibshirani, 1993, chapter 13).
+
+    Items (the first axis of every array), or whole `clusters` of them, are drawn with replacement. Resamples on
+    which the metric is NaN are dropped and counted in `method`. The interval is NaN, and `method` says why, where
+    fewer than two independent units or fewer than half of the resamples are left to judge from.
+
+    Args:
+        metric: a function of resampled arrays; one of this module's, or the caller's own.
+        arrays: shapes (n, ...), resampled together.
+        clusters: one label per item, shape (n,).
+        higher_is_better: known for the metrics of this module; a caller's own metric must say.
+
+    Raises:
+        DataError: the arrays differ in length.
+        UsageError: a caller's own metric comes without `higher_is_better`.
+    """
+    better = _direction(metric, higher_is_better)
+    columns = as_columns(arrays)
+    size = len(columns[0])
+    labels = None if clusters is None else cluster_labels(clusters, size)
+    n = size if labels is None else len(np.unique(labels))
+    value = float(metric(*columns)) if size else NAN
+    if math.isnan(value):
+        return _undefined(n, "no items" if size == 0 else "the metric is undefined on these items", unit, better)
+    draws = _draws(metric, columns, labels, n_resamples, seed)
+    low, high, method = _percentiles(draws, n, size, clustered=labels is not None)
+    return Estimate(value, low, high, n, method, unit, better)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """metric(a) - metric(b) on the same items, with its interval and the two-sided p-value of no difference."""
+
+    estimate: Estimate
+    p_value: float
+
+
+def paired_difference(
+    metric: Metric,
+    truth: npt.ArrayLike,
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    clusters: npt.ArrayLike | None = None,
+    unit: str = "",
+    higher_is_better: bool | None = None,
+) -> Difference:
+    """metric(truth, a) - metric(truth, b) by the paired bootstrap (Efron and Tibshirani, 1993, chapters 13, 16).
+
+    Both models are resampled on the same items, so the difficulty they share cancels. The two-sided p-value is
+    twice the smaller share of resampled differences on either side of zero, each share counted as
+    (k + 1) / (B + 1) (Davison and Hinkley, 1997) because a finite number of resamples cannot show p = 0. NaN where
+    the difference is.
+
+    Raises:
+        DataError: the arrays differ in length.
+        UsageError: a caller's own metric comes without `higher_is_better`.
+    """
+    better = _direction(metric, higher_is_better)
+    columns = as_columns((truth, a, b))
+    sides = columns[:2], [columns[0], columns[2]]
+    size = len(columns[0])
+    labels = None if clusters is None else cluster_labels(clusters, size)
+    n = size if labels is None else len(np.unique(labels))
+    value = float(metric(*sides[0])) - float(metric(*sides[1])) if size else NAN
+    if math.isnan(value):
+        return Difference(_undefined(n, "the difference is undefined on these items", unit, better), NAN)
+    first, second = (_draws(metric, side, labels, n_resamples, seed) for side in sides)
+    draws = first - second
+    low, high, method = _percentiles(draws, n, size, clustered=labels is not None)
+    estimate = Estimate(value, low, high, n, f"paired {method}", unit, better)
+    if math.isnan(low):
+        return Difference(estimate, NAN)
+    kept = draws[~np.isnan(draws)]
+    below, above = int(np.sum(kept <= 0.0)), int(np.sum(kept >= 0.0))
+    return Difference(estimate, min(1.0, 2.0 * (min(below, above) + 1) / (len(kept) + 1)))
+
+
+def _wilson(rate: float, n: int, method: str, unit: str, better: bool) -> Estimate:
+    z2 = _Z95**2
+    centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z95 / (1 + z2 / n) * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n))
+    # At rates of 0 and 1 the bound equals the rate; rounding must not push it past.
+    low = 0.0 if rate == 0.0 else max(0.0, centre - half)
+    high = 1.0 if rate == 1.0 else min(1.0, centre + half)
+    return Estimate(rate, low, high, n, method, unit, better)
+
+
+def _draws(
+    metric: Metric, columns: list[npt.NDArray[Any]], labels: npt.NDArray[Any] | None, count: int, seed: int
+) -> FloatArray:
+    """The metric on each resample, shape (count,); the same seed draws the same items."""
+    size = len(columns[0])
+    resamples = _resamples(size, labels, count, seed)
+    if metric is concordance_index:
+        concordance = Concordance(*numbers("concordance_index", *columns))
+        return np.array([concordance.of(np.bincount(i, minlength=size)) for i in resamples])
+    return np.array([metric(*(c[i] for c in columns)) for i in resamples])
+
+
+def _resamples(size: int, labels: npt.NDArray[Any] | None, count: int, seed: int) -> Iterator[IndexArray]:
+    """`count` arrays of item positions, drawn with replacement by item or by cluster."""
+    rng = np.random.default_rng(seed)
+    if labels is None:
+        for _ in range(count):
+            yield rng.integers(0, size, size)
+        return
+    order = np.argsort(labels, kind="stable")
+    sizes = np.unique(labels, return_counts=True)[1]
+    starts = np.cumsum(sizes) - sizes
+    for _ in range(count):
+        drawn = rng.integers(0, len(sizes), len(sizes))
+        lengths = sizes[drawn]
+        # Position within the drawn cluster: a running index minus where that cluster begins in the resample.
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        yield order[np.repeat(starts[drawn], lengths) + within]
+
+
+def _percentiles(draws: FloatArray, n: int, size: int, *, clustered: bool) -> tuple[float, float, str]:
+    kept = draws[~np.isnan(draws)]
+    method = f"percentile bootstrap 95 %, {len(draws)} resamples"
+    if clustered:
+        method += f" of {n} clusters of {size} items"
+    if len(kept) < len(draws):
+        method += f", {len(draws) - len(kept)} undefined ones dropped"
+    if n < 2:
+        return NAN, NAN, method + "; no interval from a single independent unit"
+    if 2 * len(kept) < len(draws) or not len(kept):
+        return NAN, NAN, method + "; no interval, too few resamples are defined"
+    low, high = np.quantile(kept, (0.025, 0.975))
+    return float(low), float(high), method
+
+
+def _undefined(n: int, why: str, unit: str, better: bool) -> Estimate:
+    return Estimate(NAN, NAN, NAN, n, f"undefined: {why}", unit, better)
+
+
+def _direction(metric: Metric, stated: bool | None) -> bool:
+    if stated is not None:
+        return stated
+    if metric in HIGHER_IS_BETTER:
+        return HIGHER_IS_BETTER[metric]
+    raise UsageError(
+        f"metric {metric!r} is not one of mmai_gym.stats; pass higher_is_better=True or False with it"
+    )
