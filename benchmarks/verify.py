@@ -32,8 +32,8 @@ from typing import Any
 
 import mmai_gym
 from mmai_gym import tasks
-from mmai_gym.contracts import Example
-from mmai_gym.molecules import is_valid, randomized, rooted
+from mmai_gym.contracts import Example, Structure, answer_form
+from mmai_gym.molecules import canonical, canonical_set, heavy_atoms, is_valid, randomized, rooted
 from mmai_gym.records import library_versions
 from mmai_gym.tasks import BaseTask
 from mmai_gym.tasks.answers import wrap
@@ -44,15 +44,9 @@ _TOKEN = re.compile(r"\[[^\]]+\]|Br|Cl|%\d\d|.")
 
 def spelling(smiles: str, rng: random.Random) -> str:
     """The same set of molecules, each from another root, in another order."""
-    parts = [rooted(part, rng.randrange(1 << 30) % _atoms(part)) for part in smiles.split(".")]
+    parts = [rooted(part, rng.randrange(1 << 30) % max(1, heavy_atoms(part))) for part in smiles.split(".")]
     rng.shuffle(parts)
     return ".".join(parts)
-
-
-def _atoms(smiles: str) -> int:
-    from mmai_gym.molecules import parse
-
-    return parse(smiles).GetNumAtoms()
 
 
 def near_miss(smiles: str, other: str, rng: random.Random) -> str:
@@ -121,7 +115,10 @@ def verdicts(file: Path) -> list[tuple[Any, ...]]:
 
 
 def verifier_milliseconds(name: str, limit: int, seed: int) -> dict[str, float]:
-    """CPU milliseconds of one task's verifier in this process, for right answers and for those of other examples."""
+    """CPU milliseconds of one task's verifier in this process, for right answers and for those of other examples.
+
+    Molecules are spelled anew and nothing is remembered from before, as with answers that a model writes.
+    """
     task = tasks.get(name)
     examples = task.examples("test")
     rng = random.Random(seed)
@@ -129,10 +126,15 @@ def verifier_milliseconds(name: str, limit: int, seed: int) -> dict[str, float]:
     known = [(example, wrap(answer)) for example in chosen if (answer := task.answer(example)) is not None]
     if not known:
         return {}
+    if isinstance(answer_form(task.question(known[0][0])), Structure):
+        answers = [(example, str(task.answer(example))) for example, _ in known]
+        known = [(example, wrap(randomized(text, seed))) for example, text in answers]
     texts = [text for _, text in known]
     found = {}
     for kind, given in (("right", texts), ("other", texts[1:] + texts[:1])):
         task.verify(*known[0])
+        canonical.cache_clear()
+        canonical_set.cache_clear()
         started = time.process_time()
         for (example, _), text in zip(known, given, strict=True):
             task.verify(example, text)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mmai_gym.contracts import GymError, UsageError
-from mmai_gym.workers import MAX_WINDOW, Outcome, WorkerPool
+from mmai_gym.workers import MAX_WINDOW, Outcome, WorkerPool, _Run
 
 # ------------------------------------------------------------------ what the children run
 
@@ -52,6 +52,10 @@ def behave(item: object) -> object:
             return os.getpid()
         case "modules":
             return set(sys.modules)
+        case ("note", str(path), value):
+            with Path(path).open("a") as file:
+                file.write(f"{value}\n")
+            return value
         case ("sleep", float(seconds), value):
             time.sleep(seconds)
             return value
@@ -143,6 +147,43 @@ def test_a_bad_item_is_named_and_its_neighbours_are_unharmed(
     for position, outcome in enumerate(outcomes):
         assert outcome.error == (error if items[position] == item else None)
     assert detail in outcomes[40].detail
+
+
+def test_what_a_dying_worker_had_not_reported_is_computed_again(tmp_path: Path) -> None:
+    path = str(tmp_path / "notes")
+    with WorkerPool(behave, workers=1) as pool:
+        list(pool.map(range(200)))  # from now on the worker is known to be quick and gets many items ahead
+        outcomes = list(pool.map([*(("note", path, i) for i in range(30)), "segfault", ("note", path, 30)]))
+    assert [o.value for o in outcomes] == [*range(30), None, 30]
+    assert [o.error for o in outcomes] == [*[None] * 30, "crash", None]
+    notes = [int(line) for line in Path(path).read_text().split()]
+    assert set(notes) == set(range(31))
+    assert notes.count(30) == 1
+
+
+def test_quick_items_share_their_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = 0
+    wait = _Run.wait
+
+    def counted(run: _Run) -> None:
+        nonlocal waits
+        waits += 1
+        wait(run)
+
+    with WorkerPool(behave, workers=1) as pool:
+        list(pool.map(range(200)))
+        monkeypatch.setattr(_Run, "wait", counted)
+        assert len(list(pool.map(range(4000)))) == 4000
+    assert waits < 1000
+
+
+def test_a_slow_item_is_reported_before_the_next_one_ends(pool: WorkerPool) -> None:
+    list(pool.map(range(200)))
+    outcomes = pool.map([("sleep", 0.1, 0), ("sleep", 0.1, 1), ("sleep", 1.2, 2), ("sleep", 1.2, 3)])
+    started = time.monotonic()
+    assert [next(outcomes).value, next(outcomes).value] == [0, 1]
+    assert time.monotonic() - started < 1.0
+    assert [o.value for o in outcomes] == [2, 3]
 
 
 def test_only_a_broken_worker_is_replaced() -> None:

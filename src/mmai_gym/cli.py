@@ -82,12 +82,16 @@ def main() -> None:
     # A terminated run leaves by the same door as Ctrl-C: what was done is saved, workers are stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app(standalone_mode=False)
+        # Not app(): Typer turns exit codes and Ctrl-C into return values there, and the message of the latter is lost.
+        command = typer.main.get_command(app)
+        with command.make_context("mmai-gym", sys.argv[1:]) as context:
+            command.invoke(context)
     except GymError as error:
         stderr.print(f"error: {error}", markup=False)
         sys.exit(error.exit_code)
     except typer.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        if leaving.exit_code:
+            sys.exit(leaving.exit_code)
     except (KeyboardInterrupt, typer.Abort) as stop:
         kept = str(stop) or "what was done is kept, the same command goes on from there"
         stderr.print(f"interrupted: {kept}", markup=False)
@@ -210,7 +214,7 @@ def verify(
     ],
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
 ) -> None:
-    """Judge completions from a file: one JSON verdict a line, in the order of the input."""
+    """Judge completions from a file: one JSON verdict a line, in the order of the input, as they are reached."""
     from mmai_gym import tasks
     from mmai_gym.verify import VerificationService
 
@@ -218,16 +222,15 @@ def verify(
     by_id = {example.id: example for example in task.examples(_split(split))}
     items = [(name, by_id[row["id"]], row["completion"]) for row in _read_completions(source, by_id.keys(), split)]
     with VerificationService() as service:
-        verdicts = service.verify(items)
-    for (_, example, _), verdict in zip(items, verdicts, strict=True):
-        line: dict[str, Any] = {
-            "id": example.id,
-            "score": verdict.score,
-            "reason": verdict.reason.value,
-            "answer": verdict.answer,
-        }
-        line |= {"components": dict(verdict.components), "detail": verdict.detail}
-        print(json.dumps(line, ensure_ascii=False))
+        for (_, example, _), verdict in zip(items, service.stream(items), strict=True):
+            line: dict[str, Any] = {
+                "id": example.id,
+                "score": verdict.score,
+                "reason": verdict.reason.value,
+                "answer": verdict.answer,
+            }
+            line |= {"components": dict(verdict.components), "detail": verdict.detail}
+            print(json.dumps(line, ensure_ascii=False))
 
 
 def _read_completions(source: Path, known: Any, split: str) -> list[dict[str, str]]:
@@ -303,6 +306,33 @@ def data_verify(
             print(f"{'ok' if report.ok else 'BAD':4} {report.dataset}: {report.path} {report.detail}".rstrip())
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
+
+
+@data.command("map")
+def data_map(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set of reactions: uspto-50k.")],
+    split: Annotated[str, typer.Option(help="train or valid; both by default.")] = "",
+    workers: Annotated[int, typer.Option(help="Processes; one per core by default.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the atom maps that training aligns reactants by. Stopped at any moment, the same command goes on."""
+    from mmai_gym.sources import mapped
+
+    if name != mapped.DATA_SET:
+        raise UsageError(f"atom maps are made for {mapped.DATA_SET}, not for {name!r}")
+    with progress_bar() as progress:
+        found = [
+            mapped.make(one, progress, workers or None) for one in ([_split(split)] if split else mapped.SPLITS)
+        ]
+    if as_json:
+        print_json(found)
+        return
+    for row in found:
+        failures = ", ".join(f"{count:,} {reason}" for reason, count in row["failures"].items()) or "none"
+        print(
+            f"{row['split']}: {row['usable']:,} of {row['reactions']:,} reactions can be aligned; too unsure: "
+            f"{row['below_confidence']:,}; without a map: {failures}"
+        )
 
 
 @data.command()

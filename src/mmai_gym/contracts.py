@@ -348,6 +348,10 @@ class Task(Protocol):
     def verify(self, example: Example, completion: str) -> Verdict:
         """Judge the raw text of one completion. Must not raise on any text."""
 
+    def clusters(self, results: Sequence[Result]) -> Sequence[Any] | None:
+        """A label per result; those that share one (a protein, a molecule) are no independent items and are resampled
+        together. None where all are independent."""
+
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
         """The protocol's metrics over results, in the order of `examples`."""
 

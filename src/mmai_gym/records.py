@@ -307,7 +307,7 @@ class RunRecord:
                 f"cannot write a run record to {path}: {error.strerror}; choose another path"
             ) from None
         try:
-            _lock(stream, path)
+            lock(stream, path)
             found, done = _recover(stream, path)
             if found is None:
                 line = _line(header.as_json())
@@ -498,8 +498,12 @@ def _row(line: bytes, number: int, path: Path) -> Row:
         ) from None
 
 
-def _lock(stream: IO[bytes], path: Path) -> None:
-    """Keep a second writer out; where the platform has no flock, one writer is the caller's business."""
+def lock(stream: IO[bytes], path: Path) -> None:
+    """Keep a second writer out until `stream` is closed; without flock on the platform, that is the caller's business.
+
+    Raises:
+        UsageError: another process holds the lock.
+    """
     try:
         import fcntl
     except ImportError:

@@ -44,6 +44,8 @@ Message = tuple[Any, Any, str, float]
 
 MAX_WINDOW = 256
 """Most items sent ahead to one worker."""
+MAX_RUN = 20
+"""Most items in a row for one worker: neighbours often need the same preparation, and a worker remembers its own."""
 WINDOW_SECONDS = 0.05
 """Items are sent ahead for about this long, so that quick ones do not wait for a round trip each."""
 REPORT_SECONDS = 0.01
@@ -179,14 +181,18 @@ class _Run:
                 self.wait()
 
     def hand_out(self) -> None:
-        """Give the next items to the workers with the most room, one at a time so that the load stays even."""
+        """Give the next items to the workers with the most room, a few at a time so that the load stays even."""
+        worker, run = None, 0
         while (item := self.next_item()) is not None:
             self.staff()
-            worker = max((w for w in self.pool._alive if w.ready), key=_Worker.room, default=None)
-            if worker is None or worker.room() < 1:
+            if worker is None or run < 1:
+                worker = max((w for w in self.pool._alive if w.ready), key=_Worker.room, default=None)
+                run = 0 if worker is None else min(MAX_RUN, worker.room())
+            if worker is None or run < 1:
                 self.retry.appendleft(item)
                 break
             worker.give(item)
+            run -= 1
         for worker in self.pool._alive:
             worker.flush()
 

@@ -278,3 +278,16 @@ def test_progress_ends_with_everything_done(many: Any, tmp_path: Path) -> None:
     _run(tmp_path / "r.jsonl", progress=lambda done, total, what: seen.append((done, total, what)))
     assert seen[-1][0] == seen[-1][1] == 40 * (3 + 3 + 1)
     assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
+
+
+def test_a_comparison_resamples_together_what_a_task_says_is_shared(
+    many: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = _run(tmp_path / "a.jsonl")
+    second = _run(tmp_path / "b.jsonl", Guesser())
+    alone = compare(first, second)[0]
+    task = tasks.get(alone.task)
+    monkeypatch.setattr(task, "clusters", lambda results: [i // 10 for i in range(len(results))])
+    together = compare(first, second)[0]
+    assert together.difference.value == alone.difference.value
+    assert together.difference.n == -(-alone.difference.n // 10)

@@ -41,7 +41,8 @@ def test_tasks_whose_data_are_absent_are_listed_all_the_same(tmp_path: Path) -> 
 
 def test_help_needs_no_heavy_library_and_lists_only_what_exists() -> None:
     code = "import sys; sys.argv = ['mmai-gym', '--help']\nfrom mmai_gym.cli import main\n"
-    code += "main(); print(sorted({'torch', 'rdkit', 'sklearn'} & set(sys.modules)))"
+    code += "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+    code += "print(sorted({'torch', 'rdkit', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
     assert "openai" not in done.stdout
@@ -61,6 +62,8 @@ def test_help_needs_no_heavy_library_and_lists_only_what_exists() -> None:
         (("data", "fetch", "uspto-51k"), 2, "uspto-50k"),
         (("data", "audit", "admit"), 2, "did you mean 'admet'"),
         (("data", "audit", "activity/embedded", "--against", "zink"), 2, "zink"),
+        (("data", "map", "tdc-admet"), 2, "uspto-50k"),
+        (("data", "map", "uspto-50k", "--split", "test"), 2, "train, valid"),
         (("nonsense",), 2, "nonsense"),
         (("score", "no-such-record.jsonl"), 2, "no-such-record.jsonl"),
     ],
@@ -163,3 +166,19 @@ def test_audit_without_data_names_what_is_missing_and_how_to_get_it(tmp_path: Pa
     )
     assert done.returncode == 1
     assert "MMAI_GYM_MIRROR" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_data_that_are_absent_or_bad_end_with_1(tmp_path: Path) -> None:
+    done = gym("data", "verify", "uspto-50k", MMAI_GYM_CACHE=str(tmp_path), MMAI_GYM_MIRROR="")
+    assert "BAD" in done.stdout
+    assert done.returncode == 1
+
+
+def test_an_interrupted_command_says_what_is_kept_and_ends_with_1() -> None:
+    code = (
+        "import sys; from mmai_gym import cli, sources\n"
+        "def stop(): raise KeyboardInterrupt('the last checkpoint is kept')\n"
+        "sources.list_datasets = stop; sys.argv = ['mmai-gym', 'data', 'list']; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "interrupted: the last checkpoint is kept\n")

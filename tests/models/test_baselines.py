@@ -75,6 +75,19 @@ def test_copy_gives_back_the_molecule_shown_and_only_where_a_structure_is_asked_
     assert [copy.supports(task.form) for task in tiny.values()].count(True) == 1
 
 
+def test_without_a_training_split_only_a_baseline_that_learns_nothing_can_answer(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = tiny["tiny/structure"]
+    example = task.examples("test")[0]
+    assert all(baseline(name).can_answer(task, example) for name in ("copy", "constant"))
+    whole = task.examples
+    monkeypatch.setattr(task, "examples", lambda split: [] if split == "train" else whole(split))
+    assert baseline("copy").can_answer(task, example)
+    assert baseline("copy").predict([example], 1, 0)[0].completions
+    assert not baseline("constant").can_answer(task, example)
+
+
 def test_nearest_neighbours_follow_the_kind_of_molecule(tiny: Any) -> None:
     nearest = baseline("nearest")
     for name in ("tiny/choice", "tiny/count", "tiny/structure"):

@@ -19,6 +19,7 @@ from mmai_gym.molecules import (
     inchikey,
     parse,
     parse_formula,
+    smiles_of,
     to_selfies,
 )
 
@@ -85,3 +86,11 @@ def test_formula_is_in_hill_order() -> None:
 def test_bad_formula_is_refused(text: str) -> None:
     with pytest.raises(InvalidMolecule, match="not a molecular formula"):
         parse_formula(text)
+
+
+def test_a_view_that_names_a_whole_molecule_reads_back_as_smiles_and_another_does_not() -> None:
+    assert smiles_of("CCO", "smiles") == "CCO"
+    assert smiles_of(inchi("CCO"), "inchi") == "CCO"
+    assert canonical(smiles_of("[C][C][O]", "selfies") or "") == "CCO"
+    assert smiles_of("C2H6O", "formula") is None
+    assert smiles_of("MKT", "protein") is None

@@ -105,7 +105,7 @@ def test_a_salt_and_its_base_are_one_drug(files: Files) -> None:
         ("affinities", MATRIX.replace("43 ", ""), 3, "line 2: 3 values for 4 proteins"),
         ("affinities", MATRIX[:20], 3, "2 rows instead of 3"),
         ("affinities", "10000 1 nan 100\n", 1, "1 lines for 3 drugs"),
-        ("drugs", '{"d1": "CCO"', 3, "not a JSON document"),
+        ("drugs", '{"d1": "CCO"', 3, "not JSON"),
         ("drugs", '{"d1": "C", "d1": "CC", "d2": "C"}', 3, "twice"),
         ("drugs", '["C", "CC", "CCC"]', 3, "not a JSON object"),
         ("drugs", json.dumps(DRUGS | {"d2": "C1CC"}), 3, "davis, drug d2: cannot read"),

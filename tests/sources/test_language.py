@@ -66,6 +66,7 @@ def test_two_compounds_are_in_train_and_test_and_two_are_twice_in_train() -> Non
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_names_share_many_skeletons_across_their_split() -> None:
     train, valid, test = (
         {connectivity(row.smiles) for row in iupac.molecules(split)} for split in ("train", "valid", "test")

@@ -60,3 +60,14 @@ def test_nothing_is_kept_of_a_loader_that_fails() -> None:
     with pytest.raises(OSError, match="torn"):
         loader()
     assert loader() == 7
+
+
+def test_the_name_of_the_data_set_may_depend_on_the_arguments() -> None:
+    @kept(lambda name: f"set-{name}")
+    def rows(name: str) -> str:
+        return name
+
+    assert rows("a") == "a"
+    assert kept_data_set() == "set-a"
+    assert rows("b") == "b"
+    assert kept_data_set() == "set-b"

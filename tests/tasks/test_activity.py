@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_a_pair_shows_the_molecule_and_the_whole_protein(pairs: None) -> None:
     question = task.question(example)
     chat, compact = chat_prompt(question), compact_prompt(question)
     assert f"\nSMILES: {example.inputs['smiles']}\n" in chat
-    assert f"\nprotein: {example.inputs['sequence']}\n" in chat
+    assert f"\nSequence: {example.inputs['sequence']}\n" in chat
     assert "pKd" in chat and "Give a number" in chat
     assert compact == (
         f"<|bos|><|smiles|>{example.inputs['smiles']}<|protein|>{example.inputs['sequence']}"
@@ -73,8 +74,9 @@ def test_a_pair_shows_the_molecule_and_the_whole_protein(pairs: None) -> None:
 def test_the_audit_sees_the_molecule_and_the_protein(pairs: None) -> None:
     task = tasks.get("activity/davis/random")
     example = task.examples("test")[0]
-    found = content(task, example)
-    assert (found.molecules, found.proteins) == ((example.inputs["smiles"],), (example.inputs["sequence"],))
+    found = content(example, task.question(example), task.answer(example))
+    assert found.molecules == (example.inputs["smiles"],)
+    assert found.proteins == (hashlib.sha256(example.inputs["sequence"].encode()).hexdigest()[:16],)
 
 
 def test_a_rewritten_pair_keeps_its_protein_and_its_drug(pairs: None) -> None:

@@ -8,6 +8,7 @@ from mmai_gym import tasks
 from mmai_gym.contracts import SPLITS
 from mmai_gym.molecules import murcko_scaffold
 from mmai_gym.sources import biogen, pharmabench
+from mmai_gym.tasks.measurement import covering_grid, number_grid
 from mmai_gym.tasks.rendering import chat_prompt, property_token
 
 NAMES = tasks.match("admet-external")
@@ -28,6 +29,22 @@ def test_the_headlines_are_those_of_the_protocols() -> None:
     assert {name for name in headlines if headlines[name] == "spearman"} == {
         f"pharmabench/cyp_{number}" for number in ("2c9", "2d6", "3a4")
     }
+
+
+def test_the_covering_grid_leaves_no_label_without_a_step() -> None:
+    labels = [*(5.0 + i / 500 for i in range(1000)), 0.02, 12.0]
+    plain, covering = number_grid(labels), covering_grid(labels)
+    assert plain[0] > 5.0 and plain[-1] < 7.0  # the tails are lost
+    assert covering[0] == 0.02 and covering[-1] == 12.0
+    assert len(covering) <= 50 and list(covering) == sorted(set(covering))
+    step = (12.0 - 0.02) / 24
+    assert all(min(abs(label - centre) for centre in covering) <= step / 2 for label in labels)
+    assert covering_grid([1.0] * 30) == (1.0,)
+
+
+def test_the_grids_of_tdc_stay_those_that_checkpoints_were_trained_with() -> None:
+    assert {tasks.get(name).grid_of for name in tasks.match("admet")} == {number_grid}
+    assert {tasks.get(name).grid_of for name in NAMES} == {covering_grid}
 
 
 @pytest.mark.data

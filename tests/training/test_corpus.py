@@ -201,6 +201,19 @@ def test_another_format_version_is_refused(corpora: tuple[Corpus, Corpus]) -> No
         Corpus.open(path.parent)
 
 
+def test_what_decides_how_examples_are_written_is_stated_and_must_agree(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(toy.Length, "written_with", lambda self, split: {"reactants": f"aligned in {split}"})
+    train, valid = build(recipe, recipe.stages[0], tmp_path / "corpus", tokenizer, toy.quiet)
+    name = recipe.tasks()[0].name
+    assert train.manifest.made_from["written_with"][name] == {"reactants": "aligned in train"}
+    assert valid.manifest.made_from["written_with"][name] == {"reactants": "aligned in valid"}
+    monkeypatch.setattr(toy.Length, "written_with", lambda self, split: {"reactants": "canonical"})
+    with pytest.raises(DataError, match="made from other written_with"):
+        build(recipe, recipe.stages[0], tmp_path / "corpus", tokenizer, toy.quiet)
+
+
 def test_a_complete_corpus_is_used_again_and_another_one_is_refused(
     recipe: Recipe,
     corpora: tuple[Corpus, Corpus],

@@ -11,6 +11,7 @@ from mmai_gym import tasks
 from mmai_gym.contracts import Example, Reason, UsageError
 from mmai_gym.tasks.answers import wrap
 from mmai_gym.verify import VerificationService
+from mmai_gym.workers import MAX_WINDOW
 
 NAME = "retrosynthesis/embedded"
 
@@ -87,6 +88,43 @@ def test_equal_items_are_computed_once(example: Example) -> None:
     assert len(verdicts) == 51
 
 
+def test_a_stream_gives_what_a_batch_gives(service: VerificationService, example: Example) -> None:
+    gold = wrap(tasks.get(NAME).answer(example))
+    long = wrap("C" * 30_000)
+    texts = [long, gold, gold, "", long, wrap("CCO"), gold, wrap(spiro_necklace(22)), gold, "", wrap("C(")]
+    items = [(NAME, example, text) for text in texts]
+    streamed = list(service.stream(items))
+    assert streamed == service.verify(items)
+    assert [v.score for v in streamed] == [0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, None, 1.0, 0.0, 0.0]
+
+
+def test_a_stream_hands_verdicts_on_before_its_items_end(service: VerificationService, example: Example) -> None:
+    taken = 0
+
+    def endless() -> Iterator[tuple[str, Example, str]]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield NAME, example, wrap("C" * (taken % 50 + 1)) + " " * (taken // 50)
+
+    stream = service.stream(endless())
+    assert [next(stream).reason for _ in range(20)] == [Reason.WRONG] * 20
+    assert taken < 20 + 4 * MAX_WINDOW
+    with pytest.raises(UsageError, match="already mapping"):
+        service.verify([(NAME, example, wrap("CCO"))])
+    stream.close()  # type: ignore[attr-defined]
+    assert service.verify([(NAME, example, wrap("CCO"))])[0].reason is Reason.WRONG
+
+
+def test_a_hang_among_many_quick_items_costs_one_verdict(service: VerificationService, example: Example) -> None:
+    gold = tasks.get(NAME).answer(example)
+    texts = [wrap(gold) + " " * n for n in range(300)]
+    texts.insert(200, wrap(spiro_necklace(22)) + " ")
+    verdicts = service.verify([(NAME, example, text) for text in texts])
+    assert [n for n, v in enumerate(verdicts) if v.score is None] == [200]
+    assert sum(v.score == 1.0 for v in verdicts) == 300
+
+
 def test_a_verifier_that_raises_gives_no_verdict_instead_of_a_zero(
     service: VerificationService, example: Example
 ) -> None:
@@ -99,6 +137,14 @@ def test_a_verifier_that_raises_gives_no_verdict_instead_of_a_zero(
 def test_an_unknown_task_is_the_callers_mistake(service: VerificationService, example: Example) -> None:
     with pytest.raises(UsageError, match="no-such-task"):
         service.verify([("no-such-task", example, "")])
+
+
+def test_an_unknown_task_further_on_leaves_the_service_usable(
+    service: VerificationService, example: Example
+) -> None:
+    with pytest.raises(UsageError, match="no-such-task"):
+        service.verify([(NAME, example, wrap("CCO")), ("no-such-task", example, "")])
+    assert service.verify([(NAME, example, wrap("CCO"))])[0].score == 0.0
 
 
 def test_an_empty_batch_starts_nothing() -> None:

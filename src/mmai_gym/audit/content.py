@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from mmai_gym.contracts import Example, InvalidMolecule, Molecule, Question, Split, Structure, Words, answer_form
-from mmai_gym.molecules import from_inchi, from_selfies
+from mmai_gym.molecules import smiles_of
 from mmai_gym.tasks import BaseTask
 
 Kind = Literal["molecule", "pair", "reaction"]
 """What a row tells about: molecules, molecules together with proteins, or a reaction."""
 
-_READERS: dict[str, Callable[[str], str]] = {"smiles": str, "selfies": from_selfies, "inchi": from_inchi}
 _PROTEINS = frozenset({"protein", "antibody"})
 
 
@@ -84,6 +83,6 @@ def _digest(sequence: str) -> str:
 def _smiles(view: str, text: str) -> str | None:
     """SMILES of a view that names one whole molecule, or None."""
     try:
-        return _READERS[view](text) if view in _READERS else None
+        return smiles_of(text, view)
     except InvalidMolecule:
         return None

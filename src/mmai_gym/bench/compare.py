@@ -118,7 +118,8 @@ def _compare(task: Task, first: list[Result], second: list[Result], names: Seque
         if metric != SCORE and not _reproduces(task, metric, (first, second), values):
             continue
         better = metric not in _ERRORS
-        difference = stats.paired_difference(statistic, truth, a, b, higher_is_better=better)
+        shared = task.clusters(first)
+        difference = stats.paired_difference(statistic, truth, a, b, clusters=shared, higher_is_better=better)
         return Comparison(task.name, metric, names[0], names[1], *values, difference.estimate, difference.p_value)
     raise UsageError(f"{task.name} has no results to compare")
 

@@ -29,7 +29,6 @@ from mmai_gym.contracts import (
     Split,
     Task,
     Verdict,
-    answer_form,
 )
 from mmai_gym.models import Baseline, TrainingSets, baseline
 from mmai_gym.records import RunHeader, RunRecord
@@ -130,7 +129,7 @@ def answers(model: Model, job: Work) -> bool:
     """Whether the model can answer this task at all; only baselines cannot answer everything."""
     if not job.examples:
         return False
-    return not isinstance(model, Baseline) or model.supports(answer_form(job.task.question(job.examples[0])))
+    return not isinstance(model, Baseline) or model.can_answer(job.task, job.examples[0])
 
 
 def _answer(

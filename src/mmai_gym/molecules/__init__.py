@@ -52,7 +52,9 @@ from mmai_gym.molecules.inchi_view import (
     inchikey,
 )
 from mmai_gym.molecules.mapping import (
+    MAPPER_VERSION,
     AtomMapping,
+    MappingFailure,
     ReactionCentre,
     map_reaction,
     reaction_centre,
@@ -69,6 +71,7 @@ from mmai_gym.molecules.reactions import (
     MappedReaction,
     ReactionTemplate,
     forward_products,
+    possible_products,
     preferred_cut,
     retro_cuts,
 )
@@ -99,10 +102,12 @@ from mmai_gym.molecules.toolkit import (
     tanimoto,
     tanimoto_to_all,
 )
+from mmai_gym.molecules.views import smiles_of
 
 __all__ = [
     "EDGE_COLUMNS",
     "FUNCTIONAL_GROUPS",
+    "MAPPER_VERSION",
     "MAX_SMILES_LENGTH",
     "NODE_COLUMNS",
     "TEMPLATES",
@@ -114,6 +119,7 @@ __all__ = [
     "GraphArrays",
     "GroupEdit",
     "MappedReaction",
+    "MappingFailure",
     "MatchedPair",
     "Mol",
     "MolecularGraph",
@@ -155,6 +161,7 @@ __all__ = [
     "murcko_scaffold",
     "parse",
     "parse_formula",
+    "possible_products",
     "preferred_cut",
     "randomized",
     "randomized_places",
@@ -163,6 +170,7 @@ __all__ = [
     "retro_cuts",
     "root_aligned",
     "rooted",
+    "smiles_of",
     "strip_maps",
     "tanimoto",
     "tanimoto_to_all",

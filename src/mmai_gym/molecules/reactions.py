@@ -287,6 +287,16 @@ def forward_products(template: str, reactants: str) -> set[str]:
     return _products(TEMPLATES[template], canonical_set(strip_maps(reactants)))
 
 
+def possible_products(reactants: str) -> set[str]:
+    """Canonical SMILES of every product that any template makes from a dot-separated set, in any order.
+
+    Raises:
+        InvalidMolecule: the reactants cannot be read.
+    """
+    unmapped = canonical_set(strip_maps(reactants))
+    return set().union(*(_products(template, unmapped) for template in TEMPLATES.values()))
+
+
 def _products(template: ReactionTemplate, reactants: str) -> set[str]:
     mols = [parse(text) for text in reactants.split(".")]
     if len(mols) != template.forward_reaction.GetNumReactantTemplates():

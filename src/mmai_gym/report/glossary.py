@@ -7,6 +7,11 @@ import re
 _NAMES = {
     "mae": "MAE",
     "rmse": "RMSE",
+    "mse": "MSE",
+    "rm2": "r_m²",
+    "rmse_cliff": "RMSE on cliffs",
+    "constant_rmse": "RMSE of the training median",
+    "majority": "accuracy of the majority",
     "auroc": "AUROC",
     "auprc": "average precision",
     "pearson": "Pearson r",
@@ -21,7 +26,6 @@ _NAMES = {
     "protocol_success_first_at_0.6": "success of the first answer, published protocol, at similarity 0.6",
     "protocol_similarity": "similarity, published protocol",
     "protocol_improvement": "improvement, published protocol",
-    "max_fragment_top_1": "largest fragment, top 1",
 }
 
 _MEANINGS = {
@@ -34,8 +38,13 @@ _MEANINGS = {
     "pearson": "Linear correlation of predicted and measured values; 1 is perfect, 0 is none.",
     "spearman": "Correlation of the two rank orders; 1 is the perfect order, 0 is none.",
     "r2": "Share of the variance explained; 0 is always answering the mean.",
+    "concordance_index": "Chance that of two different values the higher one is predicted higher; 0.5 is guessing.",
+    "mse": "Mean squared error, in the squared unit of the label; 0 is perfect.",
+    "rm2": "r² reduced by how far the fit misses the origin, as DeepDTA computes it; 1 is perfect.",
+    "rmse_cliff": "RMSE over the molecules that are part of an activity cliff.",
+    "majority": "Accuracy of always giving the more frequent answer: the floor beside the accuracy.",
+    "constant_rmse": "RMSE of always answering the training median: the floor beside the RMSE.",
     "score": "Mean score of the first answer, with the partial credit that the verifier gives.",
-    "max_fragment_top_1": "Share of first answers whose largest molecule is the recorded one.",
     "validity": "Share of all answers that can be read as the structure asked for.",
     "success": "Share of inputs for which at least one answer meets the goal and the similarity floor.",
     "success_at_0.6": "Share of inputs with a success at the stricter similarity of 0.6.",
@@ -55,10 +64,16 @@ _MEANINGS = {
     "distinct": "Share of different answers among those given to one input.",
 }
 _TOP = re.compile(r"top_(\d+)")
+_LARGEST = re.compile(r"max_fragment_top_(\d+)")
+_CLASS = re.compile(r"top_1_class_(\d+)")
 
 
 def metric_name(metric: str) -> str:
     """A metric's name as the field writes it."""
+    if largest := _LARGEST.fullmatch(metric):
+        return f"largest fragment, top {largest.group(1)}"
+    if within := _CLASS.fullmatch(metric):
+        return f"top 1, reaction class {within.group(1)}"
     return _NAMES.get(metric, metric.replace("_", " "))
 
 
@@ -66,4 +81,10 @@ def metric_meaning(metric: str) -> str | None:
     """One sentence, None for a metric that only its task knows."""
     if top := _TOP.fullmatch(metric):
         return f"Share of examples with a right answer among the first {top.group(1)} given."
+    if largest := _LARGEST.fullmatch(metric):
+        return f"Share of examples where the largest molecule is right in one of the first {largest.group(1)} answers."
+    if within := _CLASS.fullmatch(metric):
+        return (
+            f"Share of right first answers among the reactions of class {within.group(1)}, which no model is told."
+        )
     return _MEANINGS.get(metric)

@@ -143,12 +143,12 @@ def _hashed(unit: str, key: str) -> Split:
 # --------------------------------------------------------------------------------------------------- matrices
 
 
-@kept("affinity")
+@kept("davis")
 def _davis() -> tuple[Pair, ...]:
     return _from_matrix("davis", _pkd)
 
 
-@kept("affinity")
+@kept("kiba")
 def _kiba() -> tuple[Pair, ...]:
     return _from_matrix("kiba", lambda scores: scores)
 
@@ -229,7 +229,7 @@ def _folds(source: Dataset, size: int) -> list[int]:
 # --------------------------------------------------------------------------------------------------- table
 
 
-@kept("affinity")
+@kept("metz")
 def _metz() -> tuple[Pair, ...]:
     source = dataset("metz")
     sequences: dict[str, str] = {}

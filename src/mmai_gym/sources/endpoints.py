@@ -54,11 +54,6 @@ class Endpoint:
         """Rows by split."""
         return {"train": self.train, "valid": self.valid, "test": self.test}
 
-    @property
-    def skewed(self) -> bool:
-        """Whether the values span orders of magnitude, so that a model learns their logarithm better."""
-        return self.metric == "spearman"
-
 
 @dataclass(frozen=True, slots=True)
 class LabelledMolecule:

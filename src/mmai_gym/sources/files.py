@@ -36,18 +36,18 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
         DataError: the folder cannot be written; the message names it.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    with _names_the_fix(path):
+    with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = partial.open("xb")
     try:
         with stream:
             for chunk in (data,) if isinstance(data, bytes) else data:
-                with _names_the_fix(path):
+                with writing_to(path):
                     stream.write(chunk)
-            with _names_the_fix(path):
+            with writing_to(path):
                 stream.flush()
                 os.fsync(stream.fileno())
-        with _names_the_fix(path):
+        with writing_to(path):
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -60,7 +60,8 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def _names_the_fix(path: Path) -> Iterator[None]:
+def writing_to(path: Path) -> Iterator[None]:
+    """Turn an error of the system into a DataError that names the path and the fix."""
     try:
         yield
     except OSError as error:

@@ -21,18 +21,23 @@ _kept: dict[tuple[Any, ...], Any] = {}
 _current = ""
 
 
-def kept(dataset: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Keep what a function returns, by its (hashable) arguments, for as long as `dataset` is the one last asked for."""
+def kept(dataset: str | Callable[..., str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Keep what a function returns, by its (hashable) arguments, for as long as its data set is the one last asked for.
+
+    Args:
+        dataset: its name, or what tells the name from the arguments.
+    """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def reader(*args: P.args, **kwargs: P.kwargs) -> R:
             key = (function.__module__, function.__qualname__, args, tuple(sorted(kwargs.items())))
+            name = dataset if isinstance(dataset, str) else dataset(*args, **kwargs)
             with _lock:
-                turn_to(dataset)
+                turn_to(name)
                 if key not in _kept:
                     found = function(*args, **kwargs)
-                    turn_to(dataset)  # what was read from other sets on the way goes
+                    turn_to(name)  # what was read from other sets on the way goes
                     _kept[key] = found
                 return _kept[key]
 

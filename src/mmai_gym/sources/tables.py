@@ -121,7 +121,7 @@ def document(file: File) -> Any:
     try:
         found = json.loads(text(file), object_pairs_hook=_distinct)
     except ValueError as error:
-        raise DataError(f"{file.path} is not a JSON document: {error}") from error
+        raise DataError(f"{file.path} is not JSON: {error}") from error
     nested = isinstance(found, list) and found and all(isinstance(entry, list) for entry in found)
     _require(sum(map(len, found)) if nested else len(found), file, None)
     return found

@@ -5,7 +5,7 @@ centre away; they are removed and both sides are written canonically before a re
 
 A few lines hold a molecule that RDKit refuses (a positively charged carbon with five bonds, say). They are left out and
 named in `UNREADABLE`. Lines whose two sides are the same molecules once the maps are gone (644 in validation, 666 in
-test) and repeated reactions (501 and 519) stay, since published numbers were computed with them.
+test) and repeated reactions (496 and 512) stay as the published files have them.
 """
 
 from __future__ import annotations

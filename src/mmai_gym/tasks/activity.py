@@ -16,7 +16,7 @@ from typing import Any
 from mmai_gym.contracts import Estimate, Example, Molecule, Number, Property, Question, Result, Split, Words
 from mmai_gym.sources import affinity, embedded, kept, moleculeace
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.measurement import Measurement, Row
+from mmai_gym.tasks.measurement import Measurement, Row, covering_grid
 from mmai_gym.tasks.scoring import mean_score, value_metrics
 
 # --------------------------------------------------------------------------------------------------- affinity
@@ -58,7 +58,7 @@ class PairRow(Row):
         return {"smiles": self.smiles, "sequence": self.sequence, "drug": self.drug}
 
 
-@kept("affinity")
+@kept(lambda name, rule, split: name)
 def _pair_rows(name: str, rule: affinity.Rule, split: Split) -> tuple[PairRow, ...]:
     return tuple(
         PairRow(pair.id, pair.smiles, pair.value, pair.sequence, pair.drug)
@@ -72,6 +72,7 @@ class Affinity(Measurement):
     category = "drug-gene"
     headline = "concordance_index"
     readout = "mean"
+    grid_of = staticmethod(covering_grid)
 
     def __init__(self, name: str, rule: affinity.Rule) -> None:
         self.name = f"activity/{name}/{rule}"
@@ -100,10 +101,10 @@ class Affinity(Measurement):
 
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
         names = ("concordance_index", "mse", "rm2", "pearson", "rmse")
-        metrics = value_metrics(results, self.unit, self.middle, names, self._clusters)
-        return metrics | {"score": mean_score(results, self._clusters)}
+        metrics = value_metrics(results, self.unit, self.middle, names, self.clusters)
+        return metrics | {"score": mean_score(results, self.clusters)}
 
-    def _clusters(self, results: Sequence[Result]) -> list[str]:
+    def clusters(self, results: Sequence[Result]) -> list[str]:
         shared = "sequence" if self.rule == "cold-target" else "drug"
         return [str(result.example.inputs[shared]) for result in results]
 
@@ -135,6 +136,7 @@ class ActivityCliffs(Measurement):
     sources = ("moleculeace",)
     headline = "rmse"
     readout = "mean"
+    grid_of = staticmethod(covering_grid)
 
     def __init__(self, target: str) -> None:
         entry = moleculeace.TARGETS[target]

@@ -79,6 +79,17 @@ class BaseTask(ABC):
         """Rows of the source that give no example, by reason. Nothing may be left out without standing here."""
         return {}
 
+    def clusters(self, results: Sequence[Result]) -> Sequence[Any] | None:
+        """A label per result by which intervals resample; None where all results are independent."""
+        return None
+
+    def written_with(self, split: Split) -> Mapping[str, Any]:
+        """What decides how the examples are written beside source and version, such as stored atom maps.
+
+        A corpus made from them states it, and is not continued with another.
+        """
+        return {}
+
     def augment(self, example: Example, seed: int) -> Example:
         """The same example with its molecule written from another atom; the gold must not depend on the writing."""
         return replace(

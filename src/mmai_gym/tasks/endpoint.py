@@ -16,7 +16,7 @@ from mmai_gym.contracts import Example, InvalidMolecule, Split
 from mmai_gym.molecules import canonical
 from mmai_gym.sources.endpoints import Endpoint, Kind
 from mmai_gym.tasks.base import BaseTask, LazyExamples
-from mmai_gym.tasks.measurement import Classification, Measurement, Row, SingleMolecule
+from mmai_gym.tasks.measurement import Classification, Measurement, Row, SingleMolecule, covering_grid
 
 
 class _EndpointTask(SingleMolecule):
@@ -26,6 +26,7 @@ class _EndpointTask(SingleMolecule):
         source: name of the data set.
         read: the rows of a split.
         write: how an example shows the SMILES of a row.
+        grid_of: makes the steps of a value's compact answer from the training labels.
         left_out: rows of the source that give no example, by reason.
     """
 
@@ -36,6 +37,7 @@ class _EndpointTask(SingleMolecule):
         source: str,
         read: Callable[[Split], Sequence[Row]],
         write: Callable[[str], str],
+        grid_of: Callable[[Sequence[float]], tuple[float, ...]],
         left_out: Callable[[], Mapping[str, int]],
     ) -> None:
         self.name = name
@@ -48,6 +50,7 @@ class _EndpointTask(SingleMolecule):
         self._sizes = endpoint.sizes
         self._read = read
         self._write = write
+        self.grid_of = grid_of
         self._left_out = left_out
 
     def rows(self, split: Split) -> Sequence[Row]:
@@ -90,11 +93,12 @@ def endpoint_task(
     source: str,
     read: Callable[[Split], Sequence[Row]],
     write: Callable[[str], str] = canonical,
+    grid_of: Callable[[Sequence[float]], tuple[float, ...]] = covering_grid,
     left_out: Callable[[], Mapping[str, int]] = dict,
 ) -> BaseTask:
     """The task of an endpoint; arguments as in `_EndpointTask`."""
     made = EndpointClass if endpoint.kind == "binary" else EndpointValue
-    return made(name, endpoint, source, read, write, left_out)
+    return made(name, endpoint, source, read, write, grid_of, left_out)
 
 
 def labelled_row(id_: str, smiles: str, label: float, kind: Kind) -> Row:

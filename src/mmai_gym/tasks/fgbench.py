@@ -50,7 +50,7 @@ from mmai_gym.sources import fgbench, kept
 from mmai_gym.sources.fgbench import Pair
 from mmai_gym.tasks.base import BaseTask, LazyExamples, judge_choice, judge_number
 from mmai_gym.tasks.fgbench_split import PROTOCOLS, Kind, Protocol, places
-from mmai_gym.tasks.measurement import Scales
+from mmai_gym.tasks.measurement import Scales, spanning_grid
 from mmai_gym.tasks.scoring import decided, value_metrics
 
 QuestionKind = Literal["single", "interaction", "comparison"]
@@ -122,6 +122,9 @@ class PairQuestion(BaseTask):
 
     def sizes(self) -> dict[str, int]:
         return sizes(self.protocol, self.set.name, self.kind)
+
+    def clusters(self, results: Sequence[Result]) -> list[int]:
+        return linked(results)
 
     def omitted(self) -> Mapping[str, int]:
         counts: Counter[str] = Counter()
@@ -245,7 +248,7 @@ class ChangeChoice(PairQuestion):
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
         """Intervals draw groups of pairs that share molecules."""
         kept = decided(results)
-        clusters = linked(kept)
+        clusters = self.clusters(kept)
         gold = [str(result.example.gold) for result in kept]
         usual = Counter(gold).most_common(1)[0][0] if gold else ""
         right = [result.first.reason is Reason.CORRECT for result in kept]
@@ -272,8 +275,11 @@ class ChangeValue(PairQuestion):
 
     @functools.cached_property
     def _scales(self) -> Scales:
-        changes = np.diff(self._train_labels, axis=1)[:, 0]
-        return replace(Scales.of(changes.tolist()), grid=_change_grid(changes, float(np.ptp(self._train_labels))))
+        """The grid reaches as far as two labels can differ: most similar molecules differ little and a few by much, where
+        the changes of training pairs alone would leave nothing to answer with."""
+        span = float(np.ptp(self._train_labels))
+        changes = np.diff(self._train_labels, axis=1)[:, 0].tolist()
+        return Scales.of(changes, lambda labels: spanning_grid(labels, -span, span, 128))
 
     @property
     def form(self) -> Number:
@@ -299,26 +305,16 @@ class ChangeValue(PairQuestion):
         kept = decided(results)
         gold = np.array([float(result.example.gold) for result in kept])
         constant = np.full(len(gold), self._scales.middle)
-        floor = stats.bootstrap(stats.rmse, gold, constant, clusters=linked(kept), unit=self.set.unit)
-        return value_metrics(results, self.set.unit, self._scales.middle, clusters=linked) | {
+        floor = stats.bootstrap(stats.rmse, gold, constant, clusters=self.clusters(kept), unit=self.set.unit)
+        return value_metrics(results, self.set.unit, self._scales.middle, clusters=self.clusters) | {
             "constant_rmse": floor
         }
-
-
-def _change_grid(changes: npt.NDArray[np.float64], span: float) -> tuple[float, ...]:
-    """Ascending, at most 128: half of them centres of equally filled bins, half evenly over what two labels can differ by.
-
-    Most similar molecules differ little and a few by much, where quantiles alone would leave nothing to answer with.
-    """
-    filled = np.quantile(changes, (np.arange(64) + 0.5) / 64)
-    even = np.linspace(-span, span, 64)
-    return tuple(sorted({float(f"{step:.6g}") for step in (*filled, *even)}))
 
 
 # --------------------------------------------------------------------------------------------------- metrics
 
 
-def linked(results: Sequence[Result]) -> npt.NDArray[np.intp]:
+def linked(results: Sequence[Result]) -> list[int]:
     """For each result a number that it shares with all results whose pairs are linked to its own by common molecules."""
     root: dict[str, str] = {}
 
@@ -331,10 +327,10 @@ def linked(results: Sequence[Result]) -> npt.NDArray[np.intp]:
         root[find(result.example.inputs["smiles"])] = find(result.example.inputs["other"])
     numbers: dict[str, int] = {}
     found = [find(result.example.inputs["smiles"]) for result in results]
-    return np.array([numbers.setdefault(name, len(numbers)) for name in found], dtype=np.intp)
+    return [numbers.setdefault(name, len(numbers)) for name in found]
 
 
-def _macro_balanced_accuracy(results: Sequence[Result], clusters: npt.NDArray[np.intp]) -> Estimate:
+def _macro_balanced_accuracy(results: Sequence[Result], clusters: Sequence[int]) -> Estimate:
     """The mean over properties of the balanced accuracy; one whose gold answers are all alike says nothing and is left
     out, as is any that a resample leaves with one answer."""
     names = sorted({str(result.example.inputs["property"]) for result in results})

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from mmai_gym.contracts import SPLITS, Example, Split, Structure, Words
-from mmai_gym.molecules import TEMPLATES, follow, forward_products
+from mmai_gym.molecules import follow, possible_products
 from mmai_gym.sources import LazySequence, kept, uspto15k, uspto50k
 from mmai_gym.tasks.base import BaseTask
 from mmai_gym.tasks.derived import derived_column
@@ -41,8 +41,11 @@ class EmbeddedForward(Forward):
     def _rows(self, split: Split) -> Sequence[ReactionRow]:
         return _embedded_rows(split)
 
+    def sizes(self) -> dict[str, int]:
+        return {split: len(_determined(split)) for split in SPLITS}
+
     def omitted(self) -> Mapping[str, int]:
-        left = sum(len(embedded_reactions(split)) - len(_embedded_rows(split)) for split in SPLITS)
+        left = sum(len(embedded_reactions(split)) - len(_determined(split)) for split in SPLITS)
         return {"the reactants give several products": left}
 
     def augment(self, example: Example, seed: int) -> Example:
@@ -54,18 +57,21 @@ class EmbeddedForward(Forward):
 @functools.cache
 def _embedded_rows(split: Split) -> tuple[ReactionRow, ...]:
     found = embedded_reactions(split)
+    return tuple(ReactionRow(id_, *follow(found[id_].reactants, found[id_].product)) for id_ in _determined(split))
+
+
+@functools.cache
+def _determined(split: Split) -> tuple[str, ...]:
+    """Ids of the reactions whose reactants give one product."""
+    found = embedded_reactions(split)
     sides = [reaction.reactants for reaction in found.values()]
-    products = derived_column(f"embedded-products-{split}", "1", sides, all_products)
-    return tuple(
-        ReactionRow(id_, *follow(reaction.reactants, reaction.product))
-        for (id_, reaction), outcomes in zip(found.items(), products, strict=True)
-        if len(outcomes) == 1
-    )
+    counts = derived_column(f"embedded-products-{split}", "1", sides, number_of_products)
+    return tuple(id_ for id_, count in zip(found, counts, strict=True) if count == 1)
 
 
-def all_products(reactants: str) -> list[str]:
-    """What the templates together make of a set of reactants, for a worker to compute."""
-    return sorted({product for template in TEMPLATES for product in forward_products(template, reactants)})
+def number_of_products(reactants: str) -> int:
+    """How many products the templates together make of a set of reactants, for a worker to compute."""
+    return len(possible_products(reactants))
 
 
 class Uspto50kForward(Forward):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,9 +50,35 @@ def number_grid(labels: Sequence[float]) -> tuple[float, ...]:
 
     Rounded to six digits, since that is how an answer is written.
     """
-    n_bins = min(128, max(16, len(labels) // 20))
-    centres = np.quantile(np.asarray(labels, dtype=np.float64), (np.arange(n_bins) + 0.5) / n_bins)
-    return tuple(sorted({float(f"{centre:.6g}") for centre in centres}))
+    return _rounded(_equally_filled(labels, _steps(labels)))
+
+
+def covering_grid(labels: Sequence[float]) -> tuple[float, ...]:
+    """As many steps as in `number_grid`, half of them equally filled, half evenly spaced from the least label to the most.
+
+    A long tail holds few labels and gets no centre of equally filled bins; its values could then not be answered at all
+    (hERG potencies of 0.02 to 12 would end at 3.3 and 8.8). Here no training label is farther from a step than half
+    of one even step.
+    """
+    return spanning_grid(labels, min(labels), max(labels), _steps(labels))
+
+
+def spanning_grid(labels: Sequence[float], low: float, high: float, steps: int) -> tuple[float, ...]:
+    """At most `steps` ascending steps: half equally filled by the labels, half evenly spaced from `low` to `high`."""
+    filled = steps // 2
+    return _rounded([*_equally_filled(labels, filled), *np.linspace(low, high, steps - filled)])
+
+
+def _steps(labels: Sequence[float]) -> int:
+    return min(128, max(16, len(labels) // 20))
+
+
+def _equally_filled(labels: Sequence[float], count: int) -> list[float]:
+    return list(np.quantile(np.asarray(labels, dtype=np.float64), (np.arange(count) + 0.5) / count))
+
+
+def _rounded(steps: Sequence[float]) -> tuple[float, ...]:
+    return tuple(sorted({float(f"{step:.6g}") for step in steps}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +90,11 @@ class Scales:
     deviation: float
 
     @staticmethod
-    def of(labels: Sequence[float]) -> Scales:
+    def of(labels: Sequence[float], grid: Callable[[Sequence[float]], tuple[float, ...]] = number_grid) -> Scales:
+        """The scales of training labels, the grid of the answers made from them by `grid`."""
         values = np.asarray(labels, dtype=np.float64)
         middle = float(np.median(values))
-        return Scales(number_grid(labels), middle, float(np.mean(np.abs(values - middle))))
+        return Scales(grid(labels), middle, float(np.mean(np.abs(values - middle))))
 
 
 class SingleMolecule(BaseTask):
@@ -98,16 +125,18 @@ class Measurement(SingleMolecule):
         unit: '' for a dimensionless quantity.
         readout: "median" where the metric is an absolute error, "mean" where it is a correlation: the summary of
             a predicted distribution that is optimal for it.
+        grid_of: makes the steps of an answer from the training labels.
     """
 
     unit: str = ""
     headline = "mae"
     readout: Literal["mean", "median"] = "median"
+    grid_of: Callable[[Sequence[float]], tuple[float, ...]] = staticmethod(number_grid)
     asks = "Predict"
 
     @functools.cached_property
     def _scales(self) -> Scales:
-        return Scales.of([float(row.label) for row in self.rows("train")])
+        return Scales.of([float(row.label) for row in self.rows("train")], self.grid_of)
 
     @property
     def grid(self) -> tuple[float, ...]:

@@ -39,8 +39,8 @@ def parts(table: str) -> tuple[Split | None, ...]:
     """The part of each row of a file, None for one that RDKit cannot read."""
     smiles = moleculenet.table(table).smiles
     if table in _RANDOM:
-        return tuple(map(_part, derived_column(f"moleculenet-{table}", "1", smiles, molecule_fraction)))
-    scaffolds = derived_column(f"moleculenet-{table}", "1", smiles, readable_scaffold)
+        return tuple(map(_part, derived_column(f"moleculenet-{table}-molecules", "1", smiles, molecule_fraction)))
+    scaffolds = derived_column(f"moleculenet-{table}-scaffolds", "1", smiles, readable_scaffold)
     placed = iter(scaffold_split([scaffold for scaffold in scaffolds if scaffold is not None]))
     return tuple(None if scaffold is None else next(placed) for scaffold in scaffolds)
 

@@ -40,7 +40,7 @@ from mmai_gym.tasks.base import BaseTask, LazyExamples
 from mmai_gym.tasks.derived import derived_table
 from mmai_gym.tasks.multi_property_sets import C_MUMO, DECIMALS, MUMO, Aim, OptimizationSet, Values, with_oracles
 from mmai_gym.tasks.resampling import draw, values_of
-from mmai_gym.tasks.tricks import SIMILARITY_FLOOR, trick
+from mmai_gym.tasks.tricks import SIMILARITY_FLOOR, trick, worthless
 
 INPUTS = 500
 """Test inputs of every set, public or drawn."""
@@ -119,8 +119,10 @@ class MultiProperty(BaseTask):
         return None
 
     def judge(self, example: Example, answer: str) -> Verdict:
-        smiles = [canonical(example.inputs["smiles"]), canonical(answer)]
-        before, after = values_of(smiles, self.definition.oracles, self.oracles)
+        source, target = canonical(example.inputs["smiles"]), canonical(answer)
+        if worthless(found := trick(source, target), target):
+            return Verdict(0.0, Reason.WRONG, answer, detail=found)
+        before, after = values_of([source, target], self.definition.oracles, self.oracles)
         return self.grade(example, answer, before, after)
 
     def grade(self, example: Example, answer: str, before: Values, after: Values) -> Verdict:
@@ -153,6 +155,9 @@ class MultiProperty(BaseTask):
             return Verdict(1.0, Reason.CORRECT, answer, carried)
         reason = Reason.PARTIAL if progress else Reason.WRONG
         return Verdict(0.5 * progress, reason, answer, carried)
+
+    def clusters(self, results: Sequence[Result]) -> list[str] | None:
+        return candidates.molecule_clusters([str(result.example.inputs["smiles"]) for result in results])
 
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
         return candidates.metrics(results, self.definition)

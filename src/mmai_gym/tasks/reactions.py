@@ -83,17 +83,14 @@ class ReactionTask(BaseTask):
         return str(example.gold)
 
     def judge(self, example: Example, answer: str) -> Verdict:
-        try:
-            gold, shown = canonical_set(str(example.gold)), canonical_set(example.inputs["smiles"])
-        except InvalidMolecule as error:  # not the answer's fault: no verdict, and never a zero
-            raise DataError(f"a side of the reaction {example.id} cannot be read: {error}") from error
+        gold = _side(example, str(example.gold))
         given = gold if answer == example.gold else canonical_set(answer)
-        components = self._components(given, gold)
         if given == gold:
-            return Verdict(1.0, Reason.CORRECT, answer, components)
-        if given == shown or given in shown.split("."):
-            return Verdict(0.0, Reason.COPIED_INPUT, answer, components)
-        return Verdict(0.0, Reason.WRONG, answer, components)
+            return Verdict(1.0, Reason.CORRECT, answer, self._components(given, gold))
+        shown = _side(example, example.inputs["smiles"])
+        copied = given == shown or given in shown.split(".")
+        reason = Reason.COPIED_INPUT if copied else Reason.WRONG
+        return Verdict(0.0, reason, answer, self._components(given, gold))
 
     def _components(self, given: str, gold: str) -> dict[str, float]:
         """What a verdict tells beside its score, from the canonical sets of the answer and of the gold answer."""
@@ -102,6 +99,14 @@ class ReactionTask(BaseTask):
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
         metrics = {f"top_{k}": exact_rate(results, k) for k in ranks(results)}
         return metrics | structure_metrics(results) | _by_class(results)
+
+
+def _side(example: Example, smiles: str) -> str:
+    """The canonical set of one side of the reaction; a broken one is not the answer's fault and no reason for a zero."""
+    try:
+        return canonical_set(smiles)
+    except InvalidMolecule as error:
+        raise DataError(f"a side of the reaction {example.id} cannot be read: {error}") from error
 
 
 def ranks(results: Sequence[Result]) -> list[int]:

@@ -194,7 +194,14 @@ def expand(completion: str, form: AnswerForm) -> str:
 
 # --------------------------------------------------------------------------------------------------- chat
 
-_VIEW_WORDS = {"smiles": "SMILES", "selfies": "SELFIES", "graph": "graph", "conformer": "3D conformer (angstrom)"}
+_VIEW_WORDS = {
+    "smiles": "SMILES",
+    "selfies": "SELFIES",
+    "graph": "graph",
+    "conformer": "3D conformer (angstrom)",
+    "protein": "Sequence",
+    "text": "Given",
+}
 
 
 def chat_prompt(question: Question) -> str:

@@ -8,8 +8,10 @@ differently.
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +24,7 @@ from mmai_gym.molecules import (
     preferred_cut,
     root_aligned,
 )
-from mmai_gym.sources import LazySequence, embedded, kept, uspto50k, usptofull
+from mmai_gym.sources import LazySequence, embedded, kept, mapped, uspto50k, usptofull
 from mmai_gym.stats import proportion
 from mmai_gym.tasks.base import BaseTask
 from mmai_gym.tasks.derived import derived_column
@@ -110,7 +112,11 @@ def _embedded_rows(split: Split) -> tuple[ReactionRow, ...]:
 
 
 class Uspto50k(Retrosynthesis):
-    """USPTO-50k with the Dai validation and test sets; train is reconstructed (see docs/data.md), not the official file."""
+    """USPTO-50k with the Dai validation and test sets; train is reconstructed (see docs/data.md), not the official file.
+
+    Where `mmai-gym data map uspto-50k` has been run, the reactants of train and validation are written along the product,
+    and training sees the product from any atom with the reactants following. Questions are the same with it and without.
+    """
 
     name = "retrosynthesis/uspto-50k"
     sources = ("uspto-50k",)
@@ -121,16 +127,35 @@ class Uspto50k(Retrosynthesis):
     def sizes(self) -> dict[str, int]:
         return {split: uspto50k.SIZES[split] for split in SPLITS}
 
+    def written_with(self, split: Split) -> Mapping[str, Any]:
+        if not mapped.usable(split):
+            return {"reactants": "canonical"}
+        counts = mapped.summary(split)
+        return {"reactants": "aligned", **{key: counts[key] for key in ("maps", "reactions", "usable")}}
+
     def augment(self, example: Example, seed: int) -> Example:
-        # A random product with reactants that do not follow its order teaches nothing (published: 0.9 % top-1).
-        # The reconstructed train set carries no atom maps to align by, so each reaction has one written form.
-        return example
+        maps = mapped.usable(example.split)
+        if not maps:
+            warnings.warn(
+                f"{self.name} is trained on in one written form; for more run: {mapped.COMMAND}", stacklevel=2
+            )
+        # A random product with reactants that do not follow its order teaches nothing (published: 0.9 % top-1), so a
+        # reaction without a map has one written form.
+        reaction = maps[example.id].reaction if example.id in maps else None
+        if reaction is None:
+            return example
+        product, reactants = root_aligned(reaction, seed)
+        return replace(example, inputs={"smiles": product}, gold=reactants)
 
 
 @kept("uspto-50k")
 def _uspto_rows(split: Split) -> tuple[ReactionRow, ...]:
+    maps = mapped.usable(split)
     return tuple(
-        ReactionRow(row.id, row.product, row.reactants, row.reaction_class) for row in uspto50k.reactions(split)
+        ReactionRow(
+            row.id, row.product, maps[row.id].aligned if row.id in maps else row.reactants, row.reaction_class
+        )
+        for row in uspto50k.reactions(split)
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,8 @@ from mmai_gym.contracts import Estimate, Reason, Result
 
 Floats = npt.NDArray[np.float64]
 Metric = Callable[[Floats, Floats], float]
-Clusters = Callable[[Sequence[Result]], npt.ArrayLike]
-"""Gives each result the name of what it shares with others (a molecule, a protein): those are no independent items."""
+Clusters = Callable[[Sequence[Result]], Sequence[Any] | None]
+"""`Task.clusters`."""
 
 # The metric, and the power of the unit that its value is in.
 _VALUE_METRICS: dict[str, tuple[Metric, int]] = {

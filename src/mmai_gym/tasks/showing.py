@@ -5,18 +5,15 @@ What `mmai-gym show` prints. A task that is wrong somewhere is usually seen to b
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from mmai_gym import reasoning
 from mmai_gym.contracts import Example, Indices, Molecule, Question, Structure, UsageError, answer_form
-from mmai_gym.molecules import from_inchi, from_selfies, grid_svg, molecule_svg, reaction_svg
+from mmai_gym.molecules import grid_svg, molecule_svg, reaction_svg, smiles_of
 from mmai_gym.tasks.answers import wrap
 from mmai_gym.tasks.base import BaseTask
 from mmai_gym.tasks.rendering import chat_prompt, compact_prompt
-
-_READERS: dict[str, Callable[[str], str]] = {"smiles": str, "selfies": from_selfies, "inchi": from_inchi}
 
 
 def shown(task: BaseTask, example: Example) -> dict[str, Any]:
@@ -61,9 +58,9 @@ def drawing(task: BaseTask, example: Example) -> str:
 
 
 def _molecules(question: Question) -> list[str]:
-    """SMILES of the molecules of a question; other views than these do not name a whole molecule."""
-    spans = [span for span in question if isinstance(span, Molecule) and span.view in _READERS]
-    return [_READERS[span.view](span.text) for span in spans]
+    """SMILES of the whole molecules of a question."""
+    found = [smiles_of(span.text, span.view) for span in question if isinstance(span, Molecule)]
+    return [smiles for smiles in found if smiles is not None]
 
 
 def _names(count: int) -> list[str]:

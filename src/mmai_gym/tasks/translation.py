@@ -41,7 +41,7 @@ from mmai_gym.sources import dataset, jin, kept
 from mmai_gym.tasks.base import BaseTask, LazyExamples
 from mmai_gym.tasks.derived import derived_column
 from mmai_gym.tasks.scoring import distinct_answers, structure_metrics
-from mmai_gym.tasks.tricks import trick
+from mmai_gym.tasks.tricks import trick, worthless
 
 TRANSLATIONS = 20
 """Answers per input that the protocol looks at."""
@@ -132,12 +132,13 @@ class Translation(BaseTask):
 
     def judge(self, example: Example, answer: str) -> Verdict:
         source, target = canonical(example.inputs["smiles"]), canonical(answer)
+        if worthless(found := trick(source, target), target):
+            return Verdict(0.0, Reason.WRONG, answer, detail=found)
         similarity = tanimoto(source, target)
         if example.gold is not None and target == canonical(str(example.gold)):
             # A recorded pair is right by the word of its source, whose oracle need not be ours.
             return Verdict(1.0, Reason.CORRECT, answer, {"similarity": similarity})
         before, after = (float(value) for value in self.oracle.predict([source, target]))
-        found = trick(source, target)
         if math.isnan(before + after):
             if found:
                 return Verdict(0.0, Reason.WRONG, answer, detail=found)

@@ -7,13 +7,22 @@ molecule, an isotope or a radical moves a predicted value without any chemistry 
 
 from __future__ import annotations
 
-from mmai_gym.molecules import parse
+from mmai_gym.molecules import heavy_atoms, parse
 
 SIMILARITY_FLOOR = 0.4
 """Least Tanimoto similarity of a success to its input (Morgan radius 2, 2,048 bits), in tasks that are free to set it."""
 
 SIMILARITY_HIGH = 0.6
 """The stricter similarity that stands beside it."""
+
+LARGEST_VALUED = 250
+"""Heavy atoms up to which a trick still gets property values, for the protocols that know no tricks. A larger one would
+only keep the oracles busy until the verdict times out, and what has no verdict counts for nobody."""
+
+
+def worthless(found: str, target: str) -> bool:
+    """Whether the trick `found` in an answer leaves nothing to value."""
+    return bool(found) and heavy_atoms(target) > LARGEST_VALUED
 
 
 def trick(source: str, target: str) -> str:

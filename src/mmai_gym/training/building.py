@@ -108,6 +108,9 @@ class _Plan:
             "tokenizer": tokenizer_hash(tokenizer),
             "template": template_hash(),
         }
+        written = {task.name: dict(way) for task, _ in portions if (way := task.written_with(split))}
+        if written:
+            made_from["written_with"] = written
         if exclusions:
             made_from["exclusions"] = exclusions
         return _Plan(split, recipe.seed, recipe.batch.max_length, language, portions, guards, made_from)

@@ -10,7 +10,8 @@ answer, and scores 0 without being parsed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mmai_gym import tasks
@@ -20,6 +21,8 @@ from mmai_gym.workers import Failure, Outcome, WorkerPool
 
 Item = tuple[str, Example, str]
 """(task name, example, completion text)"""
+Key = tuple[str, str, str]
+"""(task name, example id, completion text)"""
 
 _REASONS: dict[Failure, Reason] = {
     "timeout": Reason.TIMEOUT,
@@ -49,7 +52,7 @@ class VerificationService:
         self._pool = WorkerPool(
             _verify, _load, workers=workers, seconds=seconds, memory_mb=memory_mb, prepare=_warm_up
         )
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a second stream inside the first is refused, not waited for
         self._timings: dict[str, tuple[int, float]] = {}
 
     def __enter__(self) -> VerificationService:
@@ -72,23 +75,46 @@ class VerificationService:
             UsageError: a task name is unknown.
             GymError: the workers cannot start.
         """
-        keys: list[tuple[str, str, str]] = []
-        jobs: dict[tuple[str, str, str], Item] = {}
-        verdicts: dict[tuple[str, str, str], Verdict] = {}
-        for name, example, text in items:
-            key = (name, example.id, text)
-            keys.append(key)
-            if len(text) > self.max_chars:
-                verdicts[key] = _too_long(name, len(text), self.max_chars)
-            else:
-                jobs.setdefault(key, (name, example, text))
-        versions = {name: tasks.get(name).version for name in {key[0] for key in keys}}
+        return list(self.stream(items))
+
+    def stream(self, items: Iterable[Item]) -> Iterator[Verdict]:
+        """`verify`, each verdict handed on once it and those before it are reached.
+
+        Items are taken a few hundred ahead of the consumer. The service serves this stream alone until it ends or is
+        closed.
+        """
+        waiting: deque[Key] = deque()
+        at_work: deque[Key] = deque()
+        verdicts: dict[Key, Verdict | None] = {}
+
+        def jobs() -> Iterator[Item]:
+            for item in items:
+                name, example, text = item
+                key = (name, example.id, text)
+                waiting.append(key)
+                if key in verdicts:
+                    continue
+                version = tasks.get(name).version
+                if len(text) > self.max_chars:
+                    verdicts[key] = _too_long(version, len(text), self.max_chars)
+                else:
+                    verdicts[key] = None
+                    at_work.append(key)
+                    yield item
+
         with self._lock:
-            for key, outcome in zip(jobs, self._pool.map(jobs.values()), strict=True):
-                verdicts[key] = _verdict(outcome, versions[key[0]])
-                count, seconds = self._timings.get(key[0], (0, 0.0))
-                self._timings[key[0]] = (count + 1, seconds + outcome.seconds)
-        return [verdicts[key] for key in keys]
+            for outcome in self._pool.map(jobs()):
+                key = at_work.popleft()
+                verdicts[key] = _verdict(outcome, tasks.get(key[0]).version)
+                self._count(key[0], outcome.seconds)
+                while waiting and (verdict := verdicts[waiting[0]]) is not None:
+                    waiting.popleft()
+                    yield verdict
+            yield from (verdict for key in waiting if (verdict := verdicts[key]) is not None)
+
+    def _count(self, name: str, seconds: float) -> None:
+        count, total = self._timings.get(name, (0, 0.0))
+        self._timings[name] = (count + 1, total + seconds)
 
     def timings(self) -> dict[str, tuple[int, float]]:
         """Task name -> (completions computed, milliseconds each on average), failures included."""
@@ -113,18 +139,28 @@ def _warm_up(item: Item) -> None:
         task.verify(example, wrap(task.answer(example) or "C"))
 
 
-def _verify(item: Item) -> Verdict:
+def _verify(item: Item) -> tuple[Any, ...]:
+    """The fields of a Verdict. A frozen dataclass takes three times as long to travel."""
     name, example, text = item
-    return tasks.get(name).verify(example, text)
+    verdict = tasks.get(name).verify(example, text)
+    components = dict(verdict.components)
+    return (
+        verdict.score,
+        verdict.reason.value,
+        verdict.answer,
+        components,
+        verdict.verifier_version,
+        verdict.detail,
+    )
 
 
 def _verdict(outcome: Outcome, version: str) -> Verdict:
     if outcome.error is None:
-        value: Any = outcome.value
-        return value
+        score, reason, *others = outcome.value
+        return Verdict(score, Reason(reason), *others)
     return Verdict(None, _REASONS[outcome.error], verifier_version=version, detail=outcome.detail)
 
 
-def _too_long(name: str, length: int, limit: int) -> Verdict:
+def _too_long(version: str, length: int, limit: int) -> Verdict:
     detail = f"{length} characters, at most {limit} are read"
-    return Verdict(0.0, Reason.TOO_LONG, verifier_version=tasks.get(name).version, detail=detail)
+    return Verdict(0.0, Reason.TOO_LONG, verifier_version=version, detail=detail)

@@ -23,6 +23,7 @@ from mmai_gym.contracts import (
     Example,
     Prediction,
     Question,
+    Task,
     UsageError,
     answer_form,
     item_seed,
@@ -64,7 +65,8 @@ class Baseline(ABC):
     """A Model that learns each task from its training split the first time it is asked about it.
 
     Attributes:
-        most: training examples it learns from; a larger split is sampled.
+        most: training examples it learns from; a larger split is sampled. With 0 it learns nothing, and can answer
+            tasks that have no training split.
     """
 
     name: str
@@ -78,6 +80,11 @@ class Baseline(ABC):
     @abstractmethod
     def supports(self, form: AnswerForm) -> bool:
         """Whether this baseline can give an answer of that form."""
+
+    def can_answer(self, task: Task, example: Example) -> bool:
+        """Whether it knows the form of answer that an example asks for, and has what to learn from where it learns."""
+        learnt = self.most == 0 or len(task.examples("train")) > 0
+        return learnt and self.supports(answer_form(task.question(example)))
 
     @abstractmethod
     def fit(self, training: TrainingSet) -> Fitted:
@@ -137,6 +144,8 @@ def training_set(task: Any, most: int = MAX_TRAIN) -> TrainingSet:
     Raises:
         DataError: the split is empty.
     """
+    if most == 0:
+        return TrainingSet((), (), "")
     examples = task.examples("train")
     size = len(examples)
     if size == 0:

@@ -70,6 +70,7 @@ class CopyBaseline(Baseline):
     """The first molecule of the question as the answer, for tasks that ask for a structure."""
 
     name = "baseline:copy"
+    most = 0
 
     def supports(self, form: AnswerForm) -> bool:
         return isinstance(form, Structure)
