@@ -53,8 +53,8 @@ def conflict(
                 keys[question] = row.asked, row.proteins, skeleton or row.molecules
                 by_text[question].append((split == "test", row.answer))
     by_skeleton: dict[Hashable, _Given] = defaultdict(list)
-    for question, given in by_text.items():
-        by_skeleton[keys[question]] += given
+    for text, given in by_text.items():
+        by_skeleton[keys[text]] += given
     differing = [given for given in by_skeleton.values() if _differ(given)]
     if not differing:
         return None
