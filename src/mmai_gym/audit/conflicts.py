@@ -44,17 +44,17 @@ def conflict(
     Args:
         skeletons: of each row; one without any, since its molecule cannot be read, counts by its text alone.
     """
-    by_text: dict[Row, _Given] = defaultdict(list)
-    keys: dict[Row, Hashable] = {}
+    by_text: dict[Hashable, _Given] = defaultdict(list)
+    keys: dict[Hashable, Hashable] = {}
     for split, part in rows.items():
         for row, skeleton in zip(part, skeletons[split], strict=True):
             if row.asked:
-                question = row._replace(answer="")
+                question = row.asked, row.proteins, row.molecules
                 keys[question] = row.asked, row.proteins, skeleton or row.molecules
                 by_text[question].append((split == "test", row.answer))
     by_skeleton: dict[Hashable, _Given] = defaultdict(list)
-    for question, given in by_text.items():
-        by_skeleton[keys[question]] += given
+    for text, given in by_text.items():
+        by_skeleton[keys[text]] += given
     differing = [given for given in by_skeleton.values() if _differ(given)]
     if not differing:
         return None
