@@ -199,9 +199,9 @@ def test_the_training_reactions_of_uspto_50k_know_no_test_product_and_the_valida
 
 @pytest.fixture(scope="module")
 def labelled() -> Ledger:
-    """The endpoints beside the other labelled data sets."""
+    """The endpoints beside what they are compared with."""
     ledger = Ledger()
-    prefixes = ("admet", "admet-external", "moleculenet", "functional-groups/fgbench")
+    prefixes = dict.fromkeys(["admet", *(source for _, source, _, _ in EXTERNAL if source not in LISTS)])
     for name, rows in read([name for prefix in prefixes for name in tasks.match(prefix)]):
         assert not isinstance(rows, DataError)
         ledger.enter(name, dataset_name(tasks.get(name)), rows)
