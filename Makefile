@@ -14,8 +14,9 @@ export TOKENIZERS_PARALLELISM := false
 demo: $(VENV)/.runtime
 	$(BIN)/mmai-gym demo
 
+# Two processes; tests of one file stay together, since they read the same data.
 test: lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
