@@ -17,6 +17,7 @@ from mmai_gym.audit.ledger import Part
 from mmai_gym.audit.reading import Row, read
 from mmai_gym.contracts import DataError
 from mmai_gym.lineage import below
+from mmai_gym.sources import uspto15k, uspto50k
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 
@@ -123,6 +124,48 @@ EXTERNAL: list[tuple[str, str, Part, int]] = [
     ("dili", "tdc-clintox", "train", 69),
 ]
 
+# Test rows of the endpoint in any other train_val of the group or in any labelled file: all of the sources below, and of
+# the Biogen sets, which have official test parts, what is not tested.
+ANYWHERE = {
+    "caco2_wang": 73,
+    "hia_hou": 116,
+    "pgp_broccatelli": 126,
+    "bioavailability_ma": 126,
+    "lipophilicity_astrazeneca": 840,
+    "solubility_aqsoldb": 1084,
+    "bbb_martins": 406,
+    "ppbr_az": 546,
+    "vdss_lombardo": 188,
+    "cyp2c9_veith": 2153,
+    "cyp2d6_veith": 2313,
+    "cyp3a4_veith": 2168,
+    "cyp2c9_substrate_carbonmangels": 133,
+    "cyp2d6_substrate_carbonmangels": 133,
+    "cyp3a4_substrate_carbonmangels": 133,
+    "half_life_obach": 129,
+    "clearance_hepatocyte_az": 230,
+    "clearance_microsome_az": 218,
+    "ld50_zhu": 654,
+    "herg": 120,
+    "ames": 1457,
+    "dili": 89,
+}
+# The quantum-mechanical sets hold no measurements and were not among the files.
+LABELLED = [
+    "admet-external",
+    *(
+        f"moleculenet/{name}"
+        for name in ("bace", "bbbp", "clintox", "esol", "freesolv", "hiv", "lipo", "sider", "tox21")
+    ),
+    "functional-groups/fgbench",
+    "functional-groups/fgbench-clean",
+    "activity/moleculeace",
+    *(f"activity/{name}/random" for name in ("davis", "kiba", "metz")),
+]
+
+# Rows of the files of USPTO-15K whose product is one of the USPTO-50k test set, and one of its validation set.
+PRODUCTS_OF_USPTO_15K = {"train": (58, 44), "valid": (6, 8), "test": (13, 16)}
+
 # A training source, the test set it must not betray, and how many training rows it loses to each rule. The published
 # count of USPTO-15K rows that are reactions of the test set is 52; products are compared by connectivity here, which finds
 # more of them than canonical SMILES do (58).
@@ -201,11 +244,11 @@ def test_the_training_reactions_of_uspto_50k_know_no_test_product_and_the_valida
 def labelled() -> Ledger:
     """The endpoints beside what they are compared with."""
     ledger = Ledger()
-    prefixes = dict.fromkeys(["admet", *(source for _, source, _, _ in EXTERNAL if source not in LISTS)])
-    for name, rows in read([name for prefix in prefixes for name in tasks.match(prefix)]):
+    for name, rows in read([name for prefix in ("admet", *LABELLED) for name in tasks.match(prefix)]):
         assert not isinstance(rows, DataError)
         ledger.enter(name, dataset_name(tasks.get(name)), rows)
-    ledger.enter("tdc-clintox", "tdc-clintox", {"train": [Row.of(row) for row in LISTS["tdc-clintox"].read()]})
+    for name in ("tdc-clintox", "drugban-human"):
+        ledger.enter(name, name, {"train": [Row.of(row) for row in LISTS[name].read()]})
     return ledger
 
 
@@ -215,6 +258,17 @@ def test_test_rows_of_the_endpoints_in_other_labelled_data_sets(labelled: Ledger
         for endpoint, source, part, _ in EXTERNAL
     ]
     assert counted == EXTERNAL
+
+
+def test_test_rows_of_the_endpoints_anywhere_else(labelled: Ledger) -> None:
+    biogen = _held(labelled, "admet-external/biogen")
+    labelled_files = set(labelled.holdings) - set(_held(labelled, "admet")) - set(biogen)
+    for endpoint, expected in ANYWHERE.items():
+        others = set(_held(labelled, "admet")) - {f"admet/{endpoint}"}
+        known = labelled.known(others, "train+valid") | labelled.known(biogen, "train+valid")
+        known |= labelled.known(labelled_files, "whole")
+        found = labelled.holdings[f"admet/{endpoint}"].splits["test"].holding(known)
+        assert (endpoint, found) == (endpoint, expected)
 
 
 def _held(ledger: Ledger, prefix: str) -> list[str]:
@@ -227,6 +281,15 @@ def test_test_reactions_of_uspto_50k_in_other_sources() -> None:
     counted = {overlap.source: (overlap.whole, overlap.whole_contained) for overlap in found}
     assert counted["forward/uspto-15k"] == (75, 69)
     assert counted["chemllmbench/retrosynthesis"][0] == 16
+
+
+def test_products_of_uspto_15k_in_the_held_out_sets_of_uspto_50k() -> None:
+    tested, validated = ({row.product for row in uspto50k.reactions(split)} for split in ("test", "valid"))  # type: ignore[arg-type]
+    counted = {}
+    for split in PRODUCTS_OF_USPTO_15K:
+        products = [row.product for row in uspto15k.reactions(split)]  # type: ignore[arg-type]
+        counted[split] = tuple(sum(product in held for product in products) for held in (tested, validated))
+    assert counted == PRODUCTS_OF_USPTO_15K
 
 
 @pytest.mark.parametrize(("source", "test", "by_rule"), LOST, ids=[f"{source} {test}" for source, test, _ in LOST])

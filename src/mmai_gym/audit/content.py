@@ -48,7 +48,7 @@ def content(example: Example, question: Question, answer: str | None) -> Content
     """The content of one example. A view that cannot be turned into SMILES counts through the inputs `smiles` and
     `other` alone."""
     shown = [span for span in question if isinstance(span, Molecule)]
-    proteins = tuple(dict.fromkeys(_digest(span.text) for span in shown if span.view in _PROTEINS))
+    proteins = tuple(dict.fromkeys(protein(span.text) for span in shown if span.view in _PROTEINS))
     molecules = [text for span in shown if (text := _smiles(span.view, span.text)) is not None]
     controls = {span.control for span in question if isinstance(span, Words)}
     if "retrosynthesis" in controls:
@@ -75,7 +75,8 @@ def kind(task: BaseTask, split: Split) -> Kind | None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _digest(sequence: str) -> str:
+def protein(sequence: str) -> str:
+    """16 hex digits for an amino acid sequence."""
     return hashlib.sha256(sequence.encode()).hexdigest()[:16]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mmai_gym.audit.content import Content
-from mmai_gym.sources import chebi20, chemllmbench, drd2, embedded, iupac, molecule_lists, tdc
+from mmai_gym.audit.content import Content, protein
+from mmai_gym.sources import chebi20, chemllmbench, drd2, drugban, embedded, iupac, molecule_lists, tdc
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,10 @@ def _molecules(rows: Iterable[_HasSmiles]) -> list[Content]:
     return [Content((row.smiles,)) for row in rows]
 
 
+def _pairs(rows: Iterable[drugban.Interaction]) -> list[Content]:
+    return [Content((row.smiles,), (protein(row.sequence),)) for row in rows]
+
+
 def _reactions(rows: Iterable[chemllmbench.Reaction]) -> list[Content]:
     return [Content((row.product,), (), row.reactants) for row in rows]
 
@@ -43,6 +47,7 @@ LISTS: Mapping[str, Listed] = {
     ),
     "drd2/actives": Listed("drd2", lambda: _molecules(drd2.actives())),
     "drd2/scored": Listed("drd2", lambda: [Content((smiles,)) for smiles in drd2.scores()]),
+    "drugban-human": Listed("drugban-human", lambda: _pairs(drugban.interactions())),
     "embedded/conformers": Listed("embedded", lambda: _molecules(embedded.conformers())),
     "tdc-clintox": Listed("tdc-clintox", lambda: _molecules(tdc.clintox())),
     "tomg-iupac/test": Listed("tomg-iupac", lambda: _molecules(iupac.molecules("test"))),
