@@ -223,17 +223,19 @@ def _require_rows(counts: Sequence[TaskCount], excluded: Mapping[str, Any], max_
         raise DataError(f"{count.name} has no training rows: {why}")
 
 
-_Source = tuple[BaseTask, Portion, list[int]]
+_Source = tuple[BaseTask, Portion, Sequence[int]]
 
 
 def _rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Asked]]:
     """Every written form of every chosen example: alone, or with the other questions about its molecules."""
     for index, (task, portion, positions) in enumerate(sources):
         if not portion.shared:
+            # Asked for once: some tasks go over all their rows to give this sequence.
+            examples = task.examples(plan.split)
             for position in positions:
                 for view in range(portion.views):
                     seed = item_seed(task.name, task.version, f"{plan.split}/view-{view}", plan.seed, position)
-                    example, question, answer = _written(plan, task, position, seed if view else None)
+                    example, question, answer = _written(task, examples[position], seed if view else None)
                     (turn,) = plan.dialect.turns([(question, answer)])
                     yield [_Asked(index, example.id, turn)]
     yield from _shared_rows(plan, sources)
@@ -246,13 +248,12 @@ def _shared_rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Aske
     of its own, its questions form rows of their own.
     """
     groups: dict[str, list[tuple[int, int]]] = {}
-    for index, (task, portion, positions) in enumerate(sources):
-        if portion.shared:
-            examples = task.examples(plan.split)
-            for position in positions:
-                groups.setdefault(compact_molecules(task.question(examples[position])), []).append(
-                    (index, position)
-                )
+    examples = {i: task.examples(plan.split) for i, (task, portion, _) in enumerate(sources) if portion.shared}
+    for index, found in examples.items():
+        task, _, positions = sources[index]
+        for position in positions:
+            opening = compact_molecules(task.question(found[position]))
+            groups.setdefault(opening, []).append((index, position))
     for opening, members in groups.items():
         for view in range(max(sources[index][1].views for index, _ in members)):
             seed = item_seed(opening, "", f"{plan.split}/view-{view}", plan.seed, 0)
@@ -260,7 +261,8 @@ def _shared_rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Aske
             for index, position in random.Random(seed).sample(members, len(members)):
                 task, portion, _ = sources[index]
                 if view < portion.views:
-                    example, question, answer = _written(plan, task, position, seed if view else None)
+                    given = examples[index][position]
+                    example, question, answer = _written(task, given, seed if view else None)
                     rows.setdefault(compact_molecules(question), []).append((index, example, question, answer))
             for row in (some for all_ in rows.values() for some in _chunked(all_, plan.dialect.turns_per_row)):
                 turns = plan.dialect.turns([(question, answer) for _, _, question, answer in row])
@@ -274,9 +276,8 @@ def _chunked(turns: list[T], size: int) -> Iterator[list[T]]:
     return (turns[start : start + size] for start in range(0, len(turns), size))
 
 
-def _written(plan: _Plan, task: BaseTask, position: int, seed: int | None) -> tuple[Example, Question, str]:
-    """The example at a position, rewritten by `seed` if one is given, with its question and its answer."""
-    example = task.examples(plan.split)[position]
+def _written(task: BaseTask, example: Example, seed: int | None) -> tuple[Example, Question, str]:
+    """An example, rewritten by `seed` if one is given, with its question and its answer."""
     if seed is not None:
         example = task.augment(example, seed)
     answer = task.answer(example)
