@@ -41,7 +41,12 @@ DATED = PLAIN.replace(
     '{{- "<|im_start|>system\\nToday is " + today() + "<|im_end|>\\n" -}}\n',
 )
 THINKING = PLAIN.replace("assistant\\n", "assistant\\n<think>")
-TEMPLATES = {"plain": PLAIN, "dated": DATED, "thinking": THINKING}
+MARKED = PLAIN.replace(
+    'message["content"] + "<|im_end|>\\n" -}}',
+    '"" -}}{%- generation -%}{{- message["content"] + "<|im_end|>" -}}{%- endgeneration -%}{{- "\\n" -}}',
+)
+"""With the marks that released templates put around what a model says."""
+TEMPLATES = {"plain": PLAIN, "dated": DATED, "thinking": THINKING, "marked": MARKED}
 
 
 def tokenizer(template: str | None = "plain") -> PreTrainedTokenizerFast:

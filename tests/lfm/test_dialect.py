@@ -72,7 +72,7 @@ def test_every_usual_way_to_write_a_date_is_understood(code: str) -> None:
 # --------------------------------------------------------------------------------------------------- chat
 
 
-@pytest.mark.parametrize("template", ["plain", "dated"])
+@pytest.mark.parametrize("template", ["plain", "dated", "marked"])
 def test_a_turn_is_the_models_own_template_up_to_the_end_token(template: str) -> None:
     tokenizer = small.tokenizer(template)
     chat = Chat(tokenizer, DATE)

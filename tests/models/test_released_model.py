@@ -160,7 +160,9 @@ def test_a_benchmark_of_a_hub_model_is_recorded_under_its_id_with_date_and_templ
 
 
 def test_what_is_neither_here_nor_on_the_hub_is_told_apart(hub_cache: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"Org/other is not in the cache.*local folder.*HF_HOME"):
+    with pytest.raises(CheckpointError, match=r"Org/other, .* is not in the cache.*local folder.*HF_HOME"):
         load_model("Org/other")
     with pytest.raises(UsageError, match=r"no model called 'other'.*a hub id such as"):
         load_model("other")
+    with pytest.raises(UsageError, match="no model called 'runs/other'"):
+        load_model("runs/other")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +22,7 @@ import toy_tasks as toy
 from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import chat_template_utils
 
 import small_released as small
 from mmai_gym.contracts import DataError, UsageError
@@ -24,6 +30,7 @@ from mmai_gym.lfm import checkpoint
 from mmai_gym.lfm.chat import pinned
 from mmai_gym.tasks.rendering import chat_prompt
 from mmai_gym.training import Corpus, Recipe, build, build_corpora, parse_recipe, read_log, train
+from mmai_gym.training.corpus import DTYPES
 
 LORA = "[lora]\nrank = 8\nalpha = 16\ndropout = 0.1\n"
 
@@ -191,6 +198,20 @@ def test_the_manifest_names_date_and_template(by_lora: Path) -> None:
     assert len(made_from["dialect"]["chat_template"]) == 12
 
 
+def test_the_same_recipe_gives_the_same_bytes_on_another_day(
+    base: Path, by_lora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Clock:
+            return cls(2031, 12, 24, 18, 0)
+
+    monkeypatch.setattr(chat_template_utils, "datetime", Clock)
+    for folder in build_corpora(recipe_of(base), tmp_path, toy.quiet):
+        for name in (*DTYPES, "corpus.json"):
+            assert (folder / name).read_bytes() == (by_lora / "corpus" / "first" / folder.name / name).read_bytes()
+
+
 def test_shared_questions_of_a_released_model_stand_in_rows_of_their_own(base: Path, tmp_path: Path) -> None:
     alone = build_corpora(recipe_of(base), tmp_path / "alone", toy.quiet)
     text_ = text(base).replace("limit = 60", "limit = 60, shared = true")
@@ -245,6 +266,43 @@ def test_a_crashed_run_goes_on_to_the_same_weights_and_the_same_curve(
 
     assert curve(tmp_path) == curve(expected)
     one, other = weights(tmp_path / "checkpoint"), weights(expected / "checkpoint")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[1:3]
+import torch
+import toy_tasks as toy
+from mmai_gym.training import load_recipe, train
+torch.set_num_threads(1)
+toy.install(setattr, dict.__setitem__)
+train(load_recipe(Path(sys.argv[3])), Path(sys.argv[4]), toy.quiet)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_goes_on_to_the_same_weights(base: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(text(base).replace("minutes = 1000", "minutes = 0").replace("epochs = 1", "epochs = 3"))
+    tests = Path(toy.__file__).parent
+
+    def start(run: str) -> subprocess.Popen[bytes]:
+        given = [str(tests), str(tests.parent), str(recipe), str(tmp_path / run)]
+        return subprocess.Popen([sys.executable, "-c", KILLED, *given], stderr=subprocess.PIPE)
+
+    process, until = start("killed"), time.monotonic() + 120
+    while not any(line["step"] >= 6 for line in read_log(tmp_path / "killed" / "log.jsonl")):
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    for run in ("killed", "whole"):
+        process = start(run)
+        _, error = process.communicate(timeout=180)
+        assert process.returncode == 0, error.decode()
+    one, other = (weights(tmp_path / run / "checkpoint") for run in ("killed", "whole"))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 

@@ -123,9 +123,10 @@ def _from_hub(name: str, revision: str | None) -> Released:
         raise UsageError(f"{name!r} is no hub id: {error}") from error
     except Exception as error:  # no network, a proxy, a full disk: every layer below has errors of its own
         wanted = f"{name}@{revision}" if revision else name
+        reason = (str(error).splitlines() or [""])[0]
         raise CheckpointError(
-            f"{wanted} is not in the cache of huggingface_hub and cannot be fetched ({type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else ''}); give a local folder with its files, "
-            "or set HF_HOME to a cache that holds it"
+            f"no folder is called {wanted}, and the hub model of that id is not in the cache of huggingface_hub and cannot "
+            f"be fetched ({type(error).__name__}: {reason}); give a local folder with its files, or set HF_HOME to a "
+            "cache that holds it"
         ) from error
     return Released(name, folder, folder.name if _COMMIT.fullmatch(folder.name) else None)

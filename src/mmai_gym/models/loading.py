@@ -41,8 +41,10 @@ def load_model(spec: str) -> Model:
 
 
 def _on_hub(spec: str) -> bool:
-    """Whether `spec` is a hub id; a folder of that name comes first."""
-    return is_hub_id(spec) and not Path(spec).is_dir() and not (RUNS / spec).is_dir()
+    """Whether `spec` is a hub id; a folder of that name comes first, and runs/NAME is always meant as one."""
+    if Path(spec).is_dir() or (RUNS / spec).is_dir() or spec.startswith(f"{RUNS}/"):
+        return False
+    return is_hub_id(spec)
 
 
 def _folder(spec: str) -> Path:
