@@ -407,7 +407,7 @@ def train(
 @app.command()
 def bench(
     model: Annotated[
-        str, typer.Argument(help="A run folder, a run's name, a checkpoint folder, or baseline:NAME.")
+        str, typer.Argument(help="A run folder, a run's name, a checkpoint folder, a hub id, or baseline:NAME.")
     ],
     suite: Annotated[str, typer.Option(help="A shipped suite's name, or a TOML file.")] = "embedded",
     limit: Annotated[int, typer.Option(help="At most so many test examples per task; 0 for all.")] = 0,

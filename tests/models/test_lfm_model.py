@@ -17,10 +17,10 @@ from transformers import Lfm2ForCausalLM
 
 from mmai_gym.contracts import CheckpointError, Choice, UsageError
 from mmai_gym.lfm import checkpoint
+from mmai_gym.lfm.dialect import COMPACT
 from mmai_gym.lfm.presets import Preset, config
 from mmai_gym.lfm.tokenizer import build_tokenizer
 from mmai_gym.models import LFMModel, find_records, load_model, record_path
-from mmai_gym.models.lfm_model import _option_texts
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,8 +69,8 @@ def test_a_choice_is_read_off_as_probabilities_with_the_options_ranked(tiny: Any
 
 
 def test_options_without_a_token_of_their_own_end_with_the_closing_tag() -> None:
-    assert _option_texts(("yes", "no")) == ["<|yes|>", "<|no|>"]
-    assert _option_texts(("yes", "not at all")) == ["<|yes|></answer>", "not at all</answer>"]
+    assert COMPACT.options(("yes", "no")) == ["<|yes|>", "<|no|>"]
+    assert COMPACT.options(("yes", "not at all")) == ["<|yes|></answer>", "not at all</answer>"]
 
 
 def test_a_number_is_the_mean_or_the_median_of_the_distribution_on_the_task_grid(

@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from mmai_gym import tasks
 from mmai_gym.contracts import DataError, Example
+from mmai_gym.lfm.dialect import COMPACT, Turn
 from mmai_gym.tasks.rendering import compact_row
 from mmai_gym.training import Corpus, Recipe, build, parse_recipe, recipe_tokenizer
 from mmai_gym.training.choosing import choose
@@ -156,7 +157,7 @@ def test_a_row_without_anything_supervised_names_its_task_and_example(
 ) -> None:
     task = tasks.get("toy/length")
     example = task.examples("train")[choose(task, "train", 60, 5).positions[0]]
-    monkeypatch.setattr("mmai_gym.training.building.compact_row", lambda question, answer: ("<|bos|>", ""))
+    monkeypatch.setattr(COMPACT, "turns", lambda turns: [Turn("", "<|bos|>", ("",))], raising=False)
     with pytest.raises(DataError, match=rf"toy/length.*{example.id} has no supervised token"):
         build(recipe, recipe.stages[0], tmp_path, tokenizer, toy.quiet)
 

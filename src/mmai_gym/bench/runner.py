@@ -187,7 +187,7 @@ def _header(
         },
         tasks={job.task.name: job.task.version for job in work},
         checksums=_checksums(model, work),
-        prompts={"template": template_hash()},
+        prompts={"template": template_hash(), **getattr(model, "prompts", {})},
         seeds={"bench": seed},
     )
 

@@ -1,4 +1,4 @@
-"""A checkpoint folder as a Model.
+"""A checkpoint folder as a Model, trained from scratch or released; it is asked in its own dialect (`lfm.dialect`).
 
 What an answer form allows to be read off the network is not sampled: the probability of each option, and the whole
 distribution of a number over its grid, cost one forward pass and have no sampling noise. Counts, atom sets and
@@ -37,9 +37,9 @@ from mmai_gym.contracts import (
     item_seed,
 )
 from mmai_gym.extras import require
+from mmai_gym.lfm.dialect import Dialect
 from mmai_gym.records import file_sha256
-from mmai_gym.tasks.answers import ANSWER_CLOSE, ANSWER_OPEN, wrap
-from mmai_gym.tasks.rendering import compact_option, compact_prompt, expand
+from mmai_gym.tasks.answers import extract_answer, wrap
 
 TEMPERATURE = 0.7
 TOP_P = 0.95
@@ -80,13 +80,13 @@ class LFMModel:
         grammar: keep the structures it writes within the grammar of SMILES.
 
     Raises:
-        CheckpointError: the folder lacks a part, or its parts do not fit together.
+        CheckpointError: the folder lacks a part, its parts do not fit together, or it is no model that answers questions.
         MissingExtra: torch or transformers is not installed.
     """
 
     def __init__(self, folder: Path, name: str = "", *, grammar: bool = True) -> None:
         require("torch", "transformers", extra="train")
-        from mmai_gym.lfm import checkpoint, decode, quiet
+        from mmai_gym.lfm import checkpoint, decode, dialect, quiet
         from mmai_gym.lfm.grammar import SmilesGrammar
 
         self.name = name or folder.name
@@ -96,12 +96,18 @@ class LFMModel:
         self._positions: int = model.config.max_position_embeddings
         self._threads = 1 if model.num_parameters() < _SMALL_NETWORK else None
         self._decoder: Any = decode.Decoder(model, self._tokenizer)
-        self._grammar: Any = SmilesGrammar(self._tokenizer) if grammar else None
+        self._dialect: Dialect = dialect.dialect_of(self._tokenizer, checkpoint.read_card(folder))
+        self._grammar: Any = SmilesGrammar(self._tokenizer) if grammar and self._dialect.grammar else None
 
     @property
     def checksums(self) -> dict[str, str]:
         """SHA-256 of the weights, by file name."""
         return {path.name: file_sha256(path) for path in sorted(self.folder.glob("*.safetensors"))}
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """What decides its prompts beside the gym's own templates; empty for an LFM that was trained from scratch."""
+        return self._dialect.describe()
 
     @property
     def exclusions(self) -> dict[str, Any]:
@@ -129,9 +135,9 @@ class LFMModel:
         for i, example in enumerate(examples):
             task = tasks.get(example.task)
             question = task.question(example)
-            prompt = compact_prompt(question)
+            prompt = self._dialect.prompt(question)
             tokens = len(self._tokenizer(prompt, add_special_tokens=False)["input_ids"])
-            room = min(_room(question), self._positions - tokens)
+            room = min(_room(question) + self._dialect.room, self._positions - tokens)
             if room < _SHORT_ANSWER:
                 predictions[i] = Prediction(example.id, (Completion(""),))
                 continue
@@ -149,14 +155,15 @@ class LFMModel:
         if isinstance(form, Choice):
             return self._choices
         if isinstance(form, Number):
-            return self._numbers
+            return self._numbers if self._dialect.grid else self._beams
         if n > 1 and getattr(task, "decode", "beam") == "sample":
             return self._samples
         return self._beams
 
     def _choices(self, items: list[Item], n: int, seed: int) -> list[Prediction]:
         options = [item.form.options if isinstance(item.form, Choice) else () for item in items]
-        logprobs = self._decoder.choice_logprobs(_prompts(items), [_option_texts(row) for row in options])
+        prompts = [self._dialect.choosing(item.question) for item in items]
+        logprobs = self._decoder.choice_logprobs(prompts, [self._dialect.options(row) for row in options])
         predictions: list[Prediction] = []
         for item, names, row in zip(items, options, logprobs, strict=True):
             scores = np.asarray(row, dtype=np.float64)
@@ -184,10 +191,7 @@ class LFMModel:
 
     def _beams(self, items: list[Item], n: int, seed: int) -> list[Prediction]:
         found = self._decoder.beam(_prompts(items), n, **self._writing(items))
-        return [
-            Prediction(item.example.id, _completions(texts, item.form))
-            for item, texts in zip(items, found, strict=True)
-        ]
+        return [self._prediction(item, texts) for item, texts in zip(items, found, strict=True)]
 
     def _samples(self, items: list[Item], n: int, seed: int) -> list[Prediction]:
         greedy = self._beams(items, 1, seed)
@@ -200,14 +204,20 @@ class LFMModel:
             seeds=[_example_seed(item.example, seed) for item in items],
         )
         return [
-            Prediction(item.example.id, first.completions + _completions(texts, item.form))
+            Prediction(item.example.id, first.completions + self._prediction(item, texts).completions)
             for item, first, texts in zip(items, greedy, drawn, strict=True)
         ]
 
     def _writing(self, items: Sequence[Item]) -> dict[str, Any]:
         """How answers of one form and room are written out."""
         grammar = self._grammar if isinstance(items[0].form, Structure) else None
-        return {"max_new_tokens": items[0].room, "stop": ANSWER_CLOSE, "constraint": grammar}
+        return {"max_new_tokens": items[0].room, "stop": self._dialect.stop, "constraint": grammar}
+
+    def _prediction(self, item: Item, written: Sequence[Any]) -> Prediction:
+        """What was written, as public text; a number that stands in the first answer is its value, too."""
+        texts = [(self._dialect.public(one.text, item.form), float(one.logprob)) for one in written]
+        value = _number(texts[0][0]) if isinstance(item.form, Number) else None
+        return Prediction(item.example.id, tuple(Completion(*text) for text in texts), value=value)
 
 
 @contextmanager
@@ -227,11 +237,13 @@ def _prompts(items: Sequence[Item]) -> list[str]:
     return [item.prompt for item in items]
 
 
-def _option_texts(options: Sequence[str]) -> list[str]:
-    """Options as the network writes them. Without a token each, they must end alike to be compared fairly."""
-    texts = [compact_option(option) for option in options]
-    own_tokens = all(text != option for text, option in zip(texts, options, strict=True))
-    return texts if own_tokens else [text + ANSWER_CLOSE for text in texts]
+def _number(completion: str) -> float | None:
+    """The finite number that a completion answers with, None where there is none."""
+    try:
+        value = float(extract_answer(completion) or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _readout(item: Item) -> str:
@@ -253,11 +265,6 @@ def _room(question: Question) -> int:
 
 def _median(p: Any, grid: Any) -> float:
     return float(grid[int(np.searchsorted(np.cumsum(p), 0.5 * p.sum()))])
-
-
-def _completions(sampled: Sequence[Any], form: AnswerForm) -> tuple[Completion, ...]:
-    """Public text of decoded answers; the open tag stood at the end of the prompt."""
-    return tuple(Completion(ANSWER_OPEN + expand(one.text, form), float(one.logprob)) for one in sampled)
 
 
 def _example_seed(example: Example, seed: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmai_gym.contracts import CheckpointError, Model, UsageError
+from mmai_gym.lfm.released import is_hub_id
 from mmai_gym.models.baselines import BASELINES, baseline
 
 RUNS = Path("runs")
@@ -17,22 +18,33 @@ _BASELINE = "baseline:"
 
 
 def load_model(spec: str) -> Model:
-    """The model that `spec` names: `baseline:NAME`, a run folder, a run's name under ./runs, or a checkpoint
-    folder.
+    """The model that `spec` names: `baseline:NAME`, a run folder, a run's name under ./runs, a checkpoint folder, or
+    a hub id (OWNER/NAME, with @REVISION behind it to fix the commit), which is fetched unless it is in the cache.
 
     torch is imported for a checkpoint only.
 
     Raises:
         UsageError: nothing has that name.
-        CheckpointError: the folder holds no model, or one that cannot be loaded.
+        CheckpointError: the folder holds no model, or one that cannot be loaded; or the hub does not give it.
         MissingExtra: the model needs a library that is not installed.
     """
     if spec.startswith(_BASELINE):
         return baseline(spec)
     from mmai_gym.models.lfm_model import LFMModel
 
+    if _on_hub(spec):
+        from mmai_gym.lfm import released
+
+        return LFMModel(released.find(spec).folder, spec)
     checkpoint, run = _checkpoint(_folder(spec))
     return LFMModel(checkpoint, run)
+
+
+def _on_hub(spec: str) -> bool:
+    """Whether `spec` is a hub id; a folder of that name comes first, and runs/NAME is always meant as one."""
+    if Path(spec).is_dir() or (RUNS / spec).is_dir() or spec.startswith(f"{RUNS}/"):
+        return False
+    return is_hub_id(spec)
 
 
 def _folder(spec: str) -> Path:
@@ -42,7 +54,7 @@ def _folder(spec: str) -> Path:
             return folder.resolve()
     raise UsageError(
         f"no model called {spec!r}: neither {spec} nor {RUNS / spec} is a folder. "
-        f"Give a run folder, a checkpoint folder, or one of {', '.join(BASELINES)}"
+        f"Give a run folder, a checkpoint folder, a hub id such as LiquidAI/LFM2-350M, or one of {', '.join(BASELINES)}"
     )
 
 
@@ -67,10 +79,17 @@ def record_path(spec: str, suite: str) -> Path:
     file = f"bench-{suite}.jsonl"
     if spec.startswith(_BASELINE):
         return RUNS / spec.replace(":", "-") / file
+    if _on_hub(spec):
+        return RUNS / _hub_run(spec) / file
     folder = _folder(spec)
     if (folder / CHECKPOINT).is_dir():
         return folder / file
     return (folder.parent if folder.name == CHECKPOINT else RUNS / folder.name) / file
+
+
+def _hub_run(spec: str) -> str:
+    """The name of the folder under ./runs for the records of a hub model."""
+    return spec.replace("/", "--")
 
 
 def find_records(run: str) -> tuple[list[Path], Path | None]:
@@ -82,7 +101,10 @@ def find_records(run: str) -> tuple[list[Path], Path | None]:
     if Path(run).is_file():
         path = Path(run)
         return [path], path.parent if (path.parent / CHECKPOINT).is_dir() else None
-    folder = RUNS / run.replace(":", "-") if run.startswith(_BASELINE) else _folder(run)
+    if run.startswith(_BASELINE):
+        folder = RUNS / run.replace(":", "-")
+    else:
+        folder = RUNS / _hub_run(run) if _on_hub(run) else _folder(run)
     folder = folder.parent if folder.name == CHECKPOINT else folder
     records = sorted([*folder.glob("bench-*.jsonl"), *folder.glob("bench-*.jsonl.gz")])
     if not records:

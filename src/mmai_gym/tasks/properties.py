@@ -66,7 +66,12 @@ class LogPClass(Classification):
     form = Choice(("low", "medium", "high"))
 
     def rows(self, split: Split) -> Sequence[Row]:
-        return tuple(Row(row.id, row.smiles, logp_class(float(row.label))) for row in _measured("logp", split))
+        return _classed(split)
+
+
+@functools.cache
+def _classed(split: Split) -> tuple[Row, ...]:
+    return tuple(Row(row.id, row.smiles, logp_class(float(row.label))) for row in _measured("logp", split))
 
 
 def logp_class(logp: float) -> str:

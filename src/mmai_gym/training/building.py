@@ -10,7 +10,6 @@ gives the same bytes, in little memory, wholly or not at all.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import random
 import shutil
@@ -19,16 +18,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from mmai_gym import lineage
 from mmai_gym.audit import Exclusions, Guard
 from mmai_gym.contracts import DataError, Example, Progress, Question, Split, UsageError, item_seed
+from mmai_gym.lfm.dialect import COMPACT, Dialect, Turn
 from mmai_gym.records import library_versions
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.rendering import compact_molecules, compact_row, compact_turns, template_hash
+from mmai_gym.tasks.rendering import compact_molecules, template_hash
 from mmai_gym.training.choosing import choose
 from mmai_gym.training.corpus import DTYPES, FORMAT_VERSION, MANIFEST, Corpus, FileCheck, Manifest, TaskCount
 from mmai_gym.training.recipe import Portion, Recipe, Stage
@@ -39,16 +39,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHUNK = 1024  # rows tokenised and written at once
-_TURNS_PER_ROW = 16  # a molecule that is asked more in one corpus opens another row
 
 
 def build(
-    recipe: Recipe, stage: Stage, folder: Path, tokenizer: PreTrainedTokenizerFast, progress: Progress
+    recipe: Recipe,
+    stage: Stage,
+    folder: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    progress: Progress,
+    dialect: Dialect = COMPACT,
 ) -> tuple[Corpus, Corpus]:
     """The corpora `folder/train` and `folder/valid` of a stage; one that is there already is checked and used.
 
     Training rows carry `views` written forms of each example, validation rows one, of at most `validate_rows`
     examples per task. A task without a validation split gives none.
+
+    Args:
+        dialect: how the model reads questions and writes answers; `tokenizer` is the one that it was made for.
 
     Raises:
         DataError: a task has no usable training row, a row is wrong, the file of a test set to be excluded is missing,
@@ -56,8 +63,7 @@ def build(
         UsageError: the mixture names an unknown task, a label comes from a teacher that has seen the test sets, or the
             vocabulary does not fit into 16 bits.
     """
-    if len(tokenizer) > 1 << 16:
-        raise UsageError(f"a corpus stores ids of 16 bits, the tokenizer has {len(tokenizer)} tokens")
+    _check_ids(tokenizer)
     portions = stage.portions()
     # Of all stages: what one of them taught is in the weights that the next one trains.
     lineage.check({teacher for task in recipe.tasks() for teacher in task.teachers}, recipe.tests())
@@ -65,11 +71,21 @@ def build(
     guards = {task.name: guard for task, _ in portions if (guard := exclusions.guard(task, progress)) is not None}
     validation = [(task, Portion(limit=recipe.schedule.validate_rows)) for task, _ in portions]
     plans = (
-        _Plan.of(recipe, "train", portions, tokenizer, guards, exclusions.describe(), stage.language),
-        _Plan.of(recipe, "valid", validation, tokenizer, guards, exclusions.describe()),
+        _Plan.of(recipe, "train", portions, tokenizer, dialect, guards, exclusions.describe(), stage.language),
+        _Plan.of(recipe, "valid", validation, tokenizer, dialect, guards, exclusions.describe()),
     )
     train, valid = (_build_split(plan, folder / plan.split, tokenizer, progress) for plan in plans)
     return train, valid
+
+
+def _check_ids(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Raises UsageError where an id does not fit into the 16 bits of the corpus format."""
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= 1 << 16:
+        raise UsageError(
+            f"a corpus stores token ids of 16 bits, up to 65535; this tokenizer has {len(tokenizer)} tokens with ids up to "
+            f"{largest}; use a model with a vocabulary of at most 65,536 tokens, as LFM2 has"
+        )
 
 
 def tokenizer_hash(tokenizer: PreTrainedTokenizerFast) -> str:
@@ -85,6 +101,7 @@ class _Plan:
     seed: int
     max_length: int
     language: bool
+    dialect: Dialect
     portions: Sequence[tuple[BaseTask, Portion]]
     guards: Mapping[str, Guard]
     made_from: dict[str, Any]
@@ -95,6 +112,7 @@ class _Plan:
         split: Split,
         portions: Sequence[tuple[BaseTask, Portion]],
         tokenizer: PreTrainedTokenizerFast,
+        dialect: Dialect,
         guards: Mapping[str, Guard],
         exclusions: Mapping[str, Any],
         language: bool = False,
@@ -108,12 +126,14 @@ class _Plan:
             "tokenizer": tokenizer_hash(tokenizer),
             "template": template_hash(),
         }
+        if described := dialect.describe():
+            made_from["dialect"] = described
         written = {task.name: dict(way) for task, _ in portions if (way := task.written_with(split))}
         if written:
             made_from["written_with"] = written
         if exclusions:
             made_from["exclusions"] = exclusions
-        return _Plan(split, recipe.seed, recipe.batch.max_length, language, portions, guards, made_from)
+        return _Plan(split, recipe.seed, recipe.batch.max_length, language, dialect, portions, guards, made_from)
 
 
 def _build_split(plan: _Plan, folder: Path, tokenizer: PreTrainedTokenizerFast, progress: Progress) -> Corpus:
@@ -154,25 +174,12 @@ def _reopen(plan: _Plan, folder: Path) -> Corpus:
     return corpus
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """One question of a row: the task's place in the plan, the example, and the text up to and of the answer.
-
-    `opening` is the molecules, '' for the further questions of a row.
-    """
+class _Asked(NamedTuple):
+    """One question of a row: the task's place in the plan, the id of the example, and the texts."""
 
     task: int
     example: str
-    opening: str
-    request: str
-    target: str
-
-    @staticmethod
-    def of(task: int, example: Example, question: Question, prompt: str, target: str) -> _Turn:
-        opening = compact_molecules(question)
-        if not prompt.startswith(opening):
-            opening = ""
-        return _Turn(task, example.id, opening, prompt.removeprefix(opening), target)
+    turn: Turn
 
 
 def _write_rows(
@@ -216,35 +223,37 @@ def _require_rows(counts: Sequence[TaskCount], excluded: Mapping[str, Any], max_
         raise DataError(f"{count.name} has no training rows: {why}")
 
 
-_Source = tuple[BaseTask, Portion, list[int]]
+_Source = tuple[BaseTask, Portion, Sequence[int]]
 
 
-def _rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Turn]]:
+def _rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Asked]]:
     """Every written form of every chosen example: alone, or with the other questions about its molecules."""
     for index, (task, portion, positions) in enumerate(sources):
         if not portion.shared:
+            # Asked for once: some tasks go over all their rows to give this sequence.
+            examples = task.examples(plan.split)
             for position in positions:
                 for view in range(portion.views):
                     seed = item_seed(task.name, task.version, f"{plan.split}/view-{view}", plan.seed, position)
-                    example, question, answer = _written(plan, task, position, seed if view else None)
-                    yield [_Turn.of(index, example, question, *compact_row(question, answer))]
+                    example, question, answer = _written(task, examples[position], seed if view else None)
+                    (turn,) = plan.dialect.turns([(question, answer)])
+                    yield [_Asked(index, example.id, turn)]
     yield from _shared_rows(plan, sources)
 
 
-def _shared_rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Turn]]:
+def _shared_rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Asked]]:
     """Rows that ask all shared questions about the same molecules, in an order drawn for each row.
 
     Members of a group are rewritten with one seed, so that they stay about the same text; where a task rewrites in a way
     of its own, its questions form rows of their own.
     """
     groups: dict[str, list[tuple[int, int]]] = {}
-    for index, (task, portion, positions) in enumerate(sources):
-        if portion.shared:
-            examples = task.examples(plan.split)
-            for position in positions:
-                groups.setdefault(compact_molecules(task.question(examples[position])), []).append(
-                    (index, position)
-                )
+    examples = {i: task.examples(plan.split) for i, (task, portion, _) in enumerate(sources) if portion.shared}
+    for index, found in examples.items():
+        task, _, positions = sources[index]
+        for position in positions:
+            opening = compact_molecules(task.question(found[position]))
+            groups.setdefault(opening, []).append((index, position))
     for opening, members in groups.items():
         for view in range(max(sources[index][1].views for index, _ in members)):
             seed = item_seed(opening, "", f"{plan.split}/view-{view}", plan.seed, 0)
@@ -252,20 +261,23 @@ def _shared_rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Turn
             for index, position in random.Random(seed).sample(members, len(members)):
                 task, portion, _ = sources[index]
                 if view < portion.views:
-                    example, question, answer = _written(plan, task, position, seed if view else None)
+                    given = examples[index][position]
+                    example, question, answer = _written(task, given, seed if view else None)
                     rows.setdefault(compact_molecules(question), []).append((index, example, question, answer))
-            for row in (some for all_ in rows.values() for some in _chunked(all_, _TURNS_PER_ROW)):
-                texts = compact_turns([(question, answer) for _, _, question, answer in row])
-                yield [_Turn.of(*entry[:3], *text) for entry, text in zip(row, texts, strict=True)]
+            for row in (some for all_ in rows.values() for some in _chunked(all_, plan.dialect.turns_per_row)):
+                turns = plan.dialect.turns([(question, answer) for _, _, question, answer in row])
+                yield [
+                    _Asked(index, example.id, turn)
+                    for (index, example, _, _), turn in zip(row, turns, strict=True)
+                ]
 
 
 def _chunked(turns: list[T], size: int) -> Iterator[list[T]]:
     return (turns[start : start + size] for start in range(0, len(turns), size))
 
 
-def _written(plan: _Plan, task: BaseTask, position: int, seed: int | None) -> tuple[Example, Question, str]:
-    """The example at a position, rewritten by `seed` if one is given, with its question and its answer."""
-    example = task.examples(plan.split)[position]
+def _written(task: BaseTask, example: Example, seed: int | None) -> tuple[Example, Question, str]:
+    """An example, rewritten by `seed` if one is given, with its question and its answer."""
     if seed is not None:
         example = task.augment(example, seed)
     answer = task.answer(example)
@@ -275,37 +287,40 @@ def _written(plan: _Plan, task: BaseTask, position: int, seed: int | None) -> tu
 
 
 def _write_chunk(
-    chunk: Sequence[list[_Turn]],
+    chunk: Sequence[list[_Asked]],
     counts: Sequence[TaskCount],
     plan: _Plan,
     writer: _Writer,
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
-    turns = [turn for row in chunk for turn in row]
-    columns = [[turn.opening for turn in turns], [turn.request for turn in turns], [turn.target for turn in turns]]
-    encoded = zip(*(_encode(tokenizer, column) for column in columns), strict=True)
+    language = plan.language
+    # The texts of every question, one after the other, each with whether its tokens are supervised.
+    parts = [
+        [(asked.turn.shown, language), (asked.turn.asked, False), *((text, True) for text in asked.turn.written)]
+        for row in chunk
+        for asked in row
+    ]
+    encoded = iter(_encode(tokenizer, [text for part in parts for text, _ in part]))
+    pieces = ([(next(encoded), supervised) for _, supervised in part] for part in parts)
     for row in chunk:
-        parts = [next(encoded) for _ in row]
-        for turn, (_, _, target) in zip(row, parts, strict=True):
-            if not target:
+        asked_pieces = list(islice(pieces, len(row)))
+        for asked, part in zip(row, asked_pieces, strict=True):
+            if not any(ids and supervised for ids, supervised in part[2:]):
                 raise DataError(
-                    f"{counts[turn.task].name}: the row of example {turn.example} has no supervised token; "
+                    f"{counts[asked.task].name}: the row of example {asked.example} has no supervised token; "
                     "check the task's answer and its rendering"
                 )
-        if sum(map(len, itertools.chain(*parts))) > plan.max_length:
-            for turn in row:
-                counts[turn.task].too_long += 1
+        if sum(len(ids) for part in asked_pieces for ids, _ in part) > plan.max_length:
+            for asked in row:
+                counts[asked.task].too_long += 1
             continue
-        supervised = (plan.language, False, True)
-        writer.add([piece for part in parts for piece in zip(part, supervised, strict=True)], row[0].task)
+        writer.add([piece for part in asked_pieces for piece in part], row[0].task)
         counts[row[0].task].rows += 1
-        for turn, part in zip(row, parts, strict=True):
-            count = counts[turn.task]
+        for asked, part in zip(row, asked_pieces, strict=True):
+            count = counts[asked.task]
             count.questions += 1
-            count.tokens += sum(map(len, part))
-            count.supervised_tokens += sum(
-                len(ids) for ids, learned in zip(part, supervised, strict=True) if learned
-            )
+            count.tokens += sum(len(ids) for ids, _ in part)
+            count.supervised_tokens += sum(len(ids) for ids, supervised in part if supervised)
     writer.flush()
 
 

@@ -16,7 +16,7 @@ from mmai_gym.tasks.base import BaseTask
 class Chosen:
     """Ascending positions of the chosen examples, and the reasons against each that was left out."""
 
-    positions: list[int]
+    positions: Sequence[int]
     against: Sequence[tuple[Reason, ...]] = ()
 
     def excluded(self) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def choose(task: BaseTask, split: Split, limit: int | None, seed: int, guard: Gu
     n = len(examples)
     limit = n if limit is None else min(limit, n)
     if guard is None and limit == n:
-        return Chosen(list(range(n)))
+        return Chosen(range(n))
     order = sorted(range(n), key=lambda i: item_seed(task.name, task.version, f"{split}/limit", seed, i))
     if guard is None:
         return Chosen(sorted(order[:limit]))

@@ -8,6 +8,7 @@ bytes and the same order of batches anywhere.
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import json
 import tomllib
@@ -20,9 +21,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mmai_gym import tasks
 from mmai_gym.audit import Rule
 from mmai_gym.contracts import UsageError
+from mmai_gym.lfm.chat import DEFAULT_DATE
 from mmai_gym.tasks.base import BaseTask
+from mmai_gym.training.lora import Lora
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+
+
+_LORA_RATE, _FULL_RATE = 2e-4, 2e-5  # learning rates on released weights, where the recipe has none
 
 
 class _Section(BaseModel):
@@ -99,7 +105,8 @@ class Portion(_Section):
     """At most so many examples of each task, chosen by hash; None for all."""
     shared: bool = False
     """Ask several questions about a molecule in one row. A short answer costs the reading of the whole molecule: sharing
-    it between all questions of the tasks that say so gives several times more answers per token."""
+    it between all questions of the tasks that say so gives several times more answers per token. A released model is
+    asked in its chat template, one question a row; there it only brings the questions about a molecule together."""
 
 
 class Stage(_Section):
@@ -132,13 +139,60 @@ class Recipe(_Section):
     """What `mmai-gym train` needs to know."""
 
     name: Name
-    preset: str
+    preset: str | None = None
+    """The size of an LFM that is trained from scratch; or instead of it:"""
+    base: str | None = None
+    """A released LFM2 or LFM2.5 to go on from: a hub id, with @REVISION behind it to fix the commit, or a local folder."""
+    date: str | None = None
+    """What the base's chat template takes for today, YYYY-MM-DD."""
+    lora: Lora | None = None
+    """Train adapters on the base; without it, all weights."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     optimizer: Optimizer = Optimizer()
     batch: Batch = Batch()
     schedule: Schedule = Schedule()
     exclude: Exclude = Exclude()
     stages: tuple[Stage, ...] = Field(alias="stage", min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_a_base(cls, data: Any) -> Any:
+        """Released weights bear smaller steps than fresh ones; and a date that stands in the recipe cannot change."""
+        if not isinstance(data, dict):
+            return data
+        if isinstance(data.get("date"), datetime.date):  # TOML has dates of its own
+            data = data | {"date": data["date"].isoformat()}
+        if data.get("base") is None:
+            return data
+        data = {"date": DEFAULT_DATE} | data
+        optimizer = data.get("optimizer", {})
+        if isinstance(optimizer, dict):
+            rate = _FULL_RATE if data.get("lora") is None else _LORA_RATE
+            data["optimizer"] = {"learning_rate": rate, **optimizer}
+        return data
+
+    @model_validator(mode="after")
+    def _starts_from_one_thing(self) -> Recipe:
+        if (self.preset is None) == (self.base is None):
+            found = "both" if self.base is not None else "neither"
+            raise ValueError(
+                f"give `preset` to train from scratch or `base` to go on from released weights, not {found}"
+            )
+        if self.base is None:
+            extra = [key for key in ("date", "lora") if getattr(self, key) is not None]
+            if extra:
+                raise ValueError(f"`{extra[0]}` goes with `base`; a preset has none, take it out")
+            return self
+        try:
+            datetime.date.fromisoformat(self.date or "")
+        except ValueError:
+            raise ValueError(f"`date` is {self.date!r}; write it like {DEFAULT_DATE}") from None
+        taught = [stage.name for stage in self.stages if stage.language]
+        if taught:
+            raise ValueError(
+                f"stage {taught[0]!r} has language = true; a released model learns from its answers only, take it out"
+            )
+        return self
 
     @field_validator("exclude", mode="before")
     @classmethod
@@ -174,7 +228,9 @@ class Recipe(_Section):
         data = self.model_dump(by_alias=True, exclude_none=True)
         stages = data.pop("stage")
         lines = _keys(data)
-        for section in ("optimizer", "batch", "schedule", "exclude"):
+        for section in ("lora", "optimizer", "batch", "schedule", "exclude"):
+            if section not in data:
+                continue
             lines += ["", f"[{section}]", *_keys(data[section])]
         for stage in stages:
             mixture = stage.pop("mixture")
@@ -270,6 +326,8 @@ def _known_keys(location: list[str | int]) -> list[str]:
             section = fields[part]
         else:
             section = next(arg for arg in reversed(get_args(section)) if arg is not Ellipsis)
+        if type(None) in get_args(section):
+            section = next(arg for arg in get_args(section) if arg is not type(None))
     return [info.alias or name for name, info in section.model_fields.items()]
 
 

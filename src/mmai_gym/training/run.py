@@ -5,6 +5,7 @@
     RUN/stages/STAGE/checkpoint-N    what is needed to go on
     RUN/log.jsonl                    the training curve
     RUN/checkpoint/                  the result, in transformers' layout, with card.json
+    RUN/base.json, RUN/adapter/      on a released model: which weights it began with; the adapters alone
 
 The same command starts a run, goes on with a stopped one, and does nothing for a finished one. A folder belongs
 to one recipe: going on under another would give a model that no recipe describes.
@@ -22,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 from mmai_gym.contracts import Progress, UsageError
 from mmai_gym.extras import require
 from mmai_gym.records import library_versions
-from mmai_gym.tasks.rendering import property_token, template_hash
+from mmai_gym.tasks.rendering import template_hash
 from mmai_gym.training.batches import BatchPlan, plan_stage
 from mmai_gym.training.building import build, tokenizer_hash
 from mmai_gym.training.corpus import Corpus
 from mmai_gym.training.log import LOG, TrainingLog, read_log
 from mmai_gym.training.recipe import Recipe, Stage, parse_recipe
+from mmai_gym.training.starting import Fresh, FromReleased, starting_point
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -43,7 +45,8 @@ def train(recipe: Recipe, folder: str | Path, progress: Progress) -> Path:
 
     Raises:
         UsageError: the folder was made by another recipe, is used by another process, or the recipe names an
-            unknown task or preset.
+            unknown task, preset or base.
+        CheckpointError: the released model that it starts from cannot be had, or is no chat model.
         DataError: a task's data is missing, or a corpus is damaged.
         MissingExtra: torch, transformers or accelerate is not installed.
         KeyboardInterrupt: an interrupt arrived; what was done is saved.
@@ -55,16 +58,17 @@ def train(recipe: Recipe, folder: str | Path, progress: Progress) -> Path:
         if (result / CARD).is_file():
             progress(1, 1, f"{result} is trained already; delete {folder} to train it again")
             return result
-        from mmai_gym.lfm import checkpoint, presets
+        from mmai_gym.lfm import checkpoint
         from mmai_gym.lfm.quiet import quiet
 
         with quiet():
-            tokenizer = recipe_tokenizer(recipe)
-            model = presets.new_model(recipe.preset, tokenizer, recipe.seed)
-            jobs = _jobs(recipe, folder, tokenizer, progress)
+            start = starting_point(recipe, folder)
+            model = start.model()
+            jobs = _jobs(recipe, folder, start, progress)
             meter = _train_stages(model, jobs, TrainingLog(folder / LOG), progress)
-            card = _card(recipe, folder, model, tokenizer, jobs, meter)
-            return checkpoint.save(result, model.to("cpu"), tokenizer, card)
+            model, origin = start.finish(model)
+            card = _card(recipe, folder, model, start.tokenizer, jobs, meter) | origin
+            return checkpoint.save(result, model.to("cpu"), start.tokenizer, card)
 
 
 def build_corpora(recipe: Recipe, folder: str | Path, progress: Progress) -> list[Path]:
@@ -72,31 +76,29 @@ def build_corpora(recipe: Recipe, folder: str | Path, progress: Progress) -> lis
     require("transformers", "tokenizers")
     folder = Path(folder)
     with _claimed(folder, recipe):
-        tokenizer = recipe_tokenizer(recipe)
-        pairs = [_build(recipe, stage, folder, tokenizer, progress) for stage in recipe.stages]
+        start = starting_point(recipe, folder)
+        pairs = [_build(recipe, stage, folder, start, progress) for stage in recipe.stages]
     return [corpus.folder for pair in pairs for corpus in pair]
 
 
 def recipe_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
-    """The gym's tokenizer with a token for each property that the recipe's tasks name."""
-    from mmai_gym.lfm.tokenizer import build_tokenizer
-
-    return build_tokenizer(sorted({property_token(name) for task in recipe.tasks() for name in task.properties}))
+    """The tokenizer of a recipe with a preset: the gym's, with a token for each property that its tasks name."""
+    return Fresh(recipe).tokenizer
 
 
 # --------------------------------------------------------------------------------------------------- stages
 
 
 def _build(
-    recipe: Recipe, stage: Stage, folder: Path, tokenizer: PreTrainedTokenizerFast, progress: Progress
+    recipe: Recipe, stage: Stage, folder: Path, start: Fresh | FromReleased, progress: Progress
 ) -> tuple[Corpus, Corpus]:
-    return build(recipe, stage, folder / CORPUS / stage.name, tokenizer, progress)
+    return build(recipe, stage, folder / CORPUS / stage.name, start.tokenizer, progress, start.dialect)
 
 
-def _jobs(recipe: Recipe, folder: Path, tokenizer: PreTrainedTokenizerFast, progress: Progress) -> list[StageJob]:
+def _jobs(recipe: Recipe, folder: Path, start: Fresh | FromReleased, progress: Progress) -> list[StageJob]:
     from mmai_gym.training.sft import StageJob
 
-    corpora = [_build(recipe, stage, folder, tokenizer, progress) for stage in recipe.stages]
+    corpora = [_build(recipe, stage, folder, start, progress) for stage in recipe.stages]
     plans = [
         plan_stage(train.lengths, recipe.batch.tokens, stage.epochs, recipe.seed, stage.name)
         for stage, (train, _) in zip(recipe.stages, corpora, strict=True)
@@ -106,12 +108,17 @@ def _jobs(recipe: Recipe, folder: Path, tokenizer: PreTrainedTokenizerFast, prog
     for stage, (train, valid), plan in zip(recipe.stages, corpora, plans, strict=True):
         jobs.append(
             StageJob(
-                recipe, stage, train, valid, plan, folder / STAGES / stage.name, tokenizer.pad_token_id,
+                recipe, stage, train, valid, plan, folder / STAGES / stage.name, _pad(start.tokenizer),
                 first_step=steps, first_token=tokens, run_steps=sum(map(len, plans)),
             )
         )  # fmt: skip
         steps, tokens = steps + len(plan), tokens + _total(plan, train.lengths)
     return jobs
+
+
+def _pad(tokenizer: PreTrainedTokenizerFast) -> int:
+    """What fills the ends of short rows. It is never supervised, so the end token serves where there is no other."""
+    return int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
 
 
 def _total(plan: BatchPlan, per_row: Any) -> int:

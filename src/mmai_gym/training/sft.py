@@ -45,6 +45,7 @@ from mmai_gym.training.batches import BatchPlan
 from mmai_gym.training.corpus import Corpus
 from mmai_gym.training.feed import Batch, Collator, PlannedBatches, Rows, validation_loss
 from mmai_gym.training.log import TrainingLog
+from mmai_gym.training.lora import ADAPTER_WEIGHTS, load_adapter_weights
 from mmai_gym.training.recipe import Recipe, Stage
 
 
@@ -301,6 +302,9 @@ def _interrupts_wait(monitor: _Monitor) -> Iterator[None]:
 
 def _load_weights(model: PreTrainedModel, state: Path) -> None:
     """Tied weights are stored once, so the head may be missing from the file."""
+    if (state / ADAPTER_WEIGHTS).is_file():
+        load_adapter_weights(model, state)
+        return
     model.load_state_dict(load_file(state / "model.safetensors"), strict=False)
 
 
