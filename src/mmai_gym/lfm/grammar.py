@@ -330,14 +330,14 @@ class SmilesGrammar:
         """The state behind a token id."""
         return advance(state, self._tokens[token])
 
-    def mask(self, states: Sequence[State], room: int) -> torch.Tensor:
+    def mask(self, states: Sequence[State], rooms: Sequence[int]) -> torch.Tensor:
         """Which ids may follow each state, bool (states, vocabulary).
 
         Args:
-            room: how many tokens may still be written, the stop text included. While a text fits in its room, so it
-                does behind every allowed token; where it does not fit, room is not looked at.
+            rooms: for each state, how many tokens may still be written, the stop text included. While a text fits in
+                its room, so it does behind every allowed token; where it does not fit, room is not looked at.
         """
-        return torch.stack([self._row(state, room) for state in states])
+        return torch.stack([self._row(state, room) for state, room in zip(states, rooms, strict=True)])
 
     def _row(self, state: State, room: int) -> torch.Tensor:
         # No closing is longer than this, and one token more makes it longer by five at the most.
