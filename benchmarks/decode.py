@@ -4,8 +4,8 @@
     python benchmarks/decode.py --device cuda --preset mini --rows 512
 
 The model is untrained: prompts and lengths decide the cost, not what is written. Both sides get the same prompts, the
-same settings and the same chance to end: in the case `ending` the logit of the end token is raised so far that about
-one row in forty ends at each step. `generate` gets one batch of all rows (`num_return_sequences`, its cache). Sides take
+same settings and the same chance to end: in the case `ending` the bias of the end token makes about one row in forty
+end at each step. `generate` gets one batch of all rows (`num_return_sequences`, its cache). Sides take
 turns, and a ratio is that of neighbouring runs, so that a busy machine slows both. Only real tokens count: those up to
 the end token.
 
@@ -28,7 +28,7 @@ import torch
 from transformers import Lfm2ForCausalLM, PreTrainedTokenizerFast
 
 import machine
-from mmai_gym.lfm.decode import Decoder
+from mmai_gym.lfm.decode import STOP, Decoder
 from mmai_gym.lfm.presets import PRESETS, new_model
 from mmai_gym.lfm.quiet import quiet
 from mmai_gym.lfm.tokenizer import build_tokenizer
@@ -54,7 +54,7 @@ class Bench:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.tokenizer = build_tokenizer()
-        self.model = _ending_model(options.preset, self.tokenizer).to(options.device)
+        self.model = _sharp_model(options.preset, self.tokenizer).to(options.device)
         self.decoder = Decoder(self.model, self.tokenizer, max_batch_tokens=options.max_batch_tokens)
         self.prompts = options.rows // options.per_prompt
         heads = [f"<|bos|>{'CN'[i % 2]}{i}"[:14] for i in range(self.prompts)]
@@ -117,31 +117,35 @@ class Bench:
         return sum(len(ids) for row in beams for ids in row)
 
 
-def _ending_model(preset: str, tokenizer: PreTrainedTokenizerFast) -> Lfm2ForCausalLM:
-    """The untrained model with an output layer of its own, whose end token can be raised: see `raise_end`."""
+def _sharp_model(preset: str, tokenizer: PreTrainedTokenizerFast) -> Lfm2ForCausalLM:
+    """The untrained model with an output layer of its own, scaled so that it prefers some tokens as a trained one does.
+
+    Among thousands of continuations of nearly the same probability, rounding would decide which is a beam. The layer has
+    a bias, through which `end_at` decides how often a row ends.
+    """
     model = new_model(preset, tokenizer, seed=0)
     model.config.tie_word_embeddings = False
-    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    head = torch.nn.Linear(model.config.hidden_size, len(tokenizer))
+    with torch.no_grad():
+        head.weight.copy_(8.0 * model.lm_head.weight)
+        head.weight[tokenizer.eos_token_id] = 0.0
+        head.bias.zero_()
+        # Only the decoder would end at the stop text.
+        head.bias[tokenizer.convert_tokens_to_ids(STOP)] = -1000.0
+    model.lm_head = head
     return model
 
 
-def raise_end(bench: Bench, share: float) -> None:
-    """Make the end token have about the probability `share`, 0 for never, in the weights that both sides read.
-
-    The last norm gets a constant feature (its weight is then the only thing in it that is read by the end token).
-    """
-    model = bench.model
-    end = bench.tokenizer.eos_token_id
-    with torch.inference_mode():
-        states = model.model(bench.ids).last_hidden_state.flatten(0, 1)
-        rest = torch.cat(
-            [states @ model.lm_head.weight[:end].T, states @ model.lm_head.weight[end + 1 :].T], dim=1
-        )
-        wanted = rest.logsumexp(1) + torch.logit(torch.tensor(share if share else 1e-9)).item()
-        # The direction that comes closest to the wanted logit on the states of the prompts.
-        direction = torch.linalg.lstsq(states.cpu(), wanted[:, None].cpu()).solution[:, 0]
+def end_at(bench: Bench, share: float) -> None:
+    """Give the end token a probability of about `share` at every step, for both sides, through the output bias."""
+    model, end = bench.model, bench.tokenizer.eos_token_id
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(3, len(bench.tokenizer), (64, 64), generator=generator)
     with torch.no_grad():
-        model.lm_head.weight[end] = direction.to(model.lm_head.weight)
+        model.lm_head.bias[end] = -1000.0
+        others = model(ids.to(model.device)).logits.logsumexp(-1).mean()
+        if share > 0.0:
+            model.lm_head.bias[end] = others + torch.logit(torch.tensor(share))
 
 
 def timed(work: Work, seed: int, device: str) -> Run:
@@ -221,7 +225,7 @@ def main() -> None:
     rows = []
     with quiet():
         for case in options.cases:
-            raise_end(bench, ENDING if case == "ending" else 0.0)
+            end_at(bench, ENDING if case == "ending" else 0.0)
             if case != "beam":
                 rows.append(compare(case, bench.sample, bench.generate, options))
                 continue
