@@ -187,7 +187,7 @@ def test_a_prompt_that_is_settled_early_leaves_the_others_alone(
     def search(prompts: list[list[int]]) -> tuple[list[object], list[object], int]:
         rows = CachedRows(model, 3 * len(prompts), len(prompts))
         with torch.inference_mode():
-            finished, _ = beam_search(rows, prompts, 3, 8, OftenEnded([], None, model.device))
+            finished, _ = beam_search(rows, prompts, 3, 8, OftenEnded(torch.zeros(0, 1), None))
         return finished.tokens.tolist(), finished.scores.tolist(), len(rows)
 
     together, scores, rows_left = search(ids)

@@ -174,7 +174,7 @@ class Decoder:
             for batch in self._batches([len(prompt) + width * max_new_tokens for prompt in ids]):
                 chosen = [ids[i] for i in batch]
                 room = Room(width * len(batch), len(batch), width, max(map(len, chosen)), max_new_tokens)
-                stops = Stops([tails[i] for i in batch], self._tokenizer.eos_token_id, self._model.device)
+                stops = Stops.spelled([tails[i] for i in batch], self._tokenizer.eos_token_id, self._model.device)
                 rows = self._engine.rows(room)
                 finished, live = beam_search(rows, chosen, width, max_new_tokens, stops, constraint)
                 done, cut = self._ranked(finished, True), self._ranked(live, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,6 +24,8 @@ _READ_TOKENS = 4096
 class Engine:
     """Makes rows of one model, with weights that are up to date.
 
+    The buffers of the last rows are kept and used again for rows of the same room.
+
     Attributes:
         most_rows: more at a time gain nothing: on a CPU their activations leave the cache.
         patience: steps between two looks at which rows have ended. On a GPU a look waits for all that is under way.
@@ -30,19 +33,27 @@ class Engine:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
-        self._weights: Weights | None = None
         on_cpu = model.device.type == "cpu"
         self.most_rows = 256 if on_cpu else 4096
         self.patience = 1 if on_cpu else 8
-        self._kept: tuple[Room, LfmRows] | None = None
+        self._weights: Weights | None = None
+        self._last: tuple[Room, LfmRows] | None = None
 
     def rows(self, room: Room) -> Rows:
-        """Rows of the model, none so far, with room for what `room` says."""
+        """Rows of the model, none so far, with room for what `room` says. Rows handed out before are void."""
         if not supports(self._model):
             return CachedRows(self._model, room.rows, room.prompts)
         if self._weights is None or not self._weights.match(self._model):
-            self._weights = Weights(self._model)
-        return LfmRows(self._weights, room, Grain.on(self._model.device, room))
+            self._weights, self._last = Weights(self._model), None
+        grain = Grain.on(self._model.device, room)
+        positions = self._model.config.max_position_embeddings
+        room = replace(room, prompt_length=in_steps(room.prompt_length, grain.length, positions))
+        if self._last is None or self._last[0] != room:
+            self._last = None  # free these buffers before there are new ones
+            self._last = room, LfmRows(self._weights, room, grain)
+        rows = self._last[1]
+        rows.select(torch.arange(0, device=self._model.device))
+        return rows
 
 
 class LfmRows:
@@ -158,6 +169,8 @@ class Graphs:
 
     def __init__(self) -> None:
         self._graphs: dict[tuple[int, ...], torch.cuda.CUDAGraph | None] = {}
+        # One pool for all: they never run at the same time, and leave nothing in it that another would need.
+        self._pool = torch.cuda.graph_pool_handle()
 
     def run(self, shape: tuple[int, ...], work: Callable[[], None]) -> None:
         """Do the work. The first time for a shape it runs as it is, which also warms up what a capture must find warm."""
@@ -168,6 +181,6 @@ class Graphs:
         graph = self._graphs[shape]
         if graph is None:
             graph = self._graphs[shape] = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, pool=self._pool):
                 work()
         graph.replay()

@@ -96,7 +96,7 @@ class Sampler:
     ) -> None:
         self._rows, self._requests, self._length, self._patience = rows, requests, length, patience
         self._device = rows.logits.device
-        self._stops = Stops([request.tail for request in requests], eos, self._device)
+        self._stops = Stops.spelled([request.tail for request in requests], eos, self._device)
         self._nuclear = any(request.top_p < 1.0 for request in requests)
         self._constrained = constraint and Constrained(constraint, length)
         self._members: list[tuple[int, int]] = []

@@ -11,20 +11,26 @@ _NOTHING = -2  # where no token has been written yet: matches none of a tail
 
 
 class Stops:
-    """The stop texts of some sequences, one each, beside the end token that all of them share."""
+    """The stop texts of some sequences, one each, beside the end token that all of them share.
 
-    def __init__(self, tails: Sequence[Sequence[int]], eos: int | None, device: torch.device) -> None:
-        """`tails[i]` are the tokens that spell the stop text of sequence `i`."""
+    Args:
+        tails: the tokens that spell them, (sequences, longest), on the right; see `spelled`.
+    """
+
+    def __init__(self, tails: torch.Tensor, eos: int | None) -> None:
+        self._tails = tails
+        self._eos = _NOTHING if eos is None else eos
+
+    @classmethod
+    def spelled(cls, tails: Sequence[Sequence[int]], eos: int | None, device: torch.device) -> Stops:
+        """The stop text of sequence `i` is spelled by the tokens `tails[i]`."""
         longest = max(map(len, tails), default=1)
         padded = [[*[_ANY] * (longest - len(tail)), *tail] for tail in tails]
-        self._tails = torch.tensor(padded, dtype=torch.long, device=device).view(len(tails), longest)
-        self._eos = _NOTHING if eos is None else eos
+        return cls(torch.tensor(padded, dtype=torch.long, device=device).view(len(tails), longest), eos)
 
     def of(self, index: torch.Tensor) -> Stops:
         """Those of some of the sequences."""
-        chosen = Stops([], self._eos, index.device)
-        chosen._tails = self._tails[index]
-        return chosen
+        return Stops(self._tails[index], self._eos)
 
     def nothing(self) -> torch.Tensor:
         """The window on sequences in which nothing has been written, (sequences, tail)."""
