@@ -8,7 +8,9 @@ from transformers import Lfm2ForCausalLM, PreTrainedTokenizerFast
 from mmai_gym.contracts import UsageError
 from mmai_gym.lfm.beam import beam_search
 from mmai_gym.lfm.cached import CachedRows
-from mmai_gym.lfm.decode import Decoder, _draw
+from mmai_gym.lfm.decode import Decoder
+from mmai_gym.lfm.sampling import invert, nucleus
+from mmai_gym.lfm.stops import Stops
 from mmai_gym.tasks.rendering import BIN_TOKENS
 
 PROMPTS = [
@@ -33,37 +35,6 @@ def teacher_forced(model: Lfm2ForCausalLM, tokenizer: PreTrainedTokenizerFast, p
     with torch.inference_mode():
         logprobs = model(torch.tensor([[*head, *ids]])).logits[0].log_softmax(-1)
     return [float(logprobs[len(head) - 1 + i, token]) for i, token in enumerate(ids)]
-
-
-def test_a_row_has_the_same_logits_alone_and_in_company(
-    model: Lfm2ForCausalLM, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    ids = [tokenizer.encode(prompt) for prompt in PROMPTS]
-    more = torch.tensor([[641], [642], [643], [644], [645]])
-    with torch.inference_mode():
-        together = CachedRows(model, ids)
-        first = together.logits
-        second = together.append(more)[:, -1]
-        third = together.append(more.expand(-1, 3))
-        for i, prompt in enumerate(ids):
-            tail = more[i].tolist()
-            plain = model(torch.tensor([prompt + tail * 4])).logits[0, len(prompt) - 1 :]
-            torch.testing.assert_close(first[i], plain[0], atol=2e-5, rtol=1e-5)
-            torch.testing.assert_close(second[i], plain[1], atol=2e-5, rtol=1e-5)
-            torch.testing.assert_close(third[i], plain[2:], atol=2e-5, rtol=1e-5)
-
-
-def test_selected_rows_go_on_as_if_nothing_had_happened(
-    model: Lfm2ForCausalLM, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    ids = [tokenizer.encode(prompt) for prompt in PROMPTS]
-    with torch.inference_mode():
-        rows = CachedRows(model, ids)
-        rows.select(torch.tensor([3, 0, 0]))
-        rows.append(torch.tensor([[641], [642], [643]]))
-        for row, (prompt, token) in enumerate([(3, 641), (0, 642), (0, 643)]):
-            plain = model(torch.tensor([[*ids[prompt], token]])).logits[0, -1]
-            torch.testing.assert_close(rows.logits[row], plain, atol=2e-5, rtol=1e-5)
 
 
 def test_the_seed_decides_the_sample_whatever_shares_the_batch(
@@ -115,11 +86,28 @@ def test_samples_follow_the_distribution_of_the_model(
 
 
 def test_a_nucleus_holds_the_smallest_set_with_the_mass() -> None:
-    logprob = torch.tensor([[0.1, 0.5, 0.15, 0.25]]).log()
-    drawn = [int(_draw(logprob, torch.tensor([u / 100]).double(), 1.0, 0.7)[0]) for u in range(100)]
+    probability = nucleus(torch.tensor([[0.1, 0.5, 0.15, 0.25]]), torch.tensor([[0.7]]))
+    drawn = [int(invert(probability, torch.tensor([[u / 100]]).double())) for u in range(100)]
     assert set(drawn) == {1, 3}
     assert drawn.count(1) == 67
-    assert int(_draw(logprob, torch.tensor([1.0 - 1e-16]).double(), 1.0, 1.0)[0]) == 3
+
+
+def test_a_nucleus_is_the_same_where_a_short_list_does_not_hold_its_mass() -> None:
+    flat = (torch.arange(500.0) / 500).softmax(0)
+    sharp = (torch.arange(500.0) / 2).softmax(0)
+    masses = torch.tensor([[0.9], [0.9], [1.0]])
+    together = nucleus(torch.stack([flat, sharp, flat]), masses)
+    for row, alone, mass in zip(together, (flat, sharp, flat), masses, strict=True):
+        assert torch.equal(row, nucleus(alone[None], mass[None])[0])
+        order = alone.sort(descending=True).values.double().cumsum(0)
+        expected = int((order < mass - 1e-6).sum()) + 1 if mass < 1 else 500
+        assert int((row > 0).sum()) == expected
+
+
+def test_the_last_number_below_one_draws_the_last_possible_token() -> None:
+    probability = torch.tensor([[0.25, 0.75, 0.0], [0.5, 0.5, 1e-30]])
+    drawn = invert(probability, torch.tensor([[1.0 - 2**-53], [0.0]], dtype=torch.float64))
+    assert drawn.tolist() == [[1], [0]]
 
 
 def test_beam_scores_are_exact_ranked_and_distinct(
@@ -189,13 +177,17 @@ def test_a_prompt_that_is_settled_early_leaves_the_others_alone(
 ) -> None:
     ids = [tokenizer.encode(prompt) for prompt in PROMPTS]
 
-    def ends(tokens: torch.Tensor) -> torch.Tensor:
-        return tokens[..., -1] % 6 == 0
+    class OftenEnded(Stops):
+        def of(self, index: torch.Tensor) -> Stops:
+            return self
+
+        def ended(self, tokens: torch.Tensor) -> torch.Tensor:
+            return tokens[..., -1] % 6 == 0
 
     def search(prompts: list[list[int]]) -> tuple[list[object], list[object], int]:
-        rows = CachedRows(model, prompts)
+        rows = CachedRows(model, 3 * len(prompts), len(prompts))
         with torch.inference_mode():
-            finished, _ = beam_search(rows, 3, 8, ends)
+            finished, _ = beam_search(rows, prompts, 3, 8, OftenEnded(torch.zeros(0, 1), None))
         return finished.tokens.tolist(), finished.scores.tolist(), len(rows)
 
     together, scores, rows_left = search(ids)

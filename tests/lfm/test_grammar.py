@@ -124,9 +124,9 @@ def test_any_way_through_the_masks_ends_in_a_molecule(
     choose, fresh = random.Random(seed), SmilesGrammar(tokenizer)
     state, written = grammar.start, ""
     for left in range(room, 0, -1):
-        mask = grammar.mask([state], left)[0]
+        mask = grammar.mask([state], [left])[0]
         # Masks are kept by what they depend on: one kept from another text must be the one computed for this.
-        assert torch.equal(mask, fresh.mask([state], left)[0]), written
+        assert torch.equal(mask, fresh.mask([state], [left])[0]), written
         allowed = mask.nonzero()[:, 0].tolist()
         # Structure is drawn more often than its share of the vocabulary, or nothing would branch.
         marks = [i for i in allowed if FIXED_TOKENS[i] in BOND_TOKENS] if choose.random() < 0.6 else []
@@ -184,7 +184,7 @@ def test_a_constrained_sample_does_not_depend_on_its_batch(decoder: Decoder, gra
 
 
 def test_a_mask_where_nothing_fits_ignores_the_room(grammar: SmilesGrammar) -> None:
-    assert bool(grammar.mask([grammar.start], 1).any())
+    assert bool(grammar.mask([grammar.start], [1]).any())
 
 
 def test_a_tokenizer_of_another_kind_is_refused(tokenizer: PreTrainedTokenizerFast) -> None:

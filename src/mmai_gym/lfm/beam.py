@@ -7,22 +7,20 @@ one. What comes out is deterministic and a caller may exponentiate and add the s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from mmai_gym.lfm.cached import CachedRows
 from mmai_gym.lfm.constraint import Constrained, Constraint
-
-Ends = Callable[[torch.Tensor], torch.Tensor]
-"""Which of the token sequences, shape (..., length), end here: bool, shape (...)."""
+from mmai_gym.lfm.rows import Rows
+from mmai_gym.lfm.stops import Stops
 
 
 @dataclass(slots=True)
 class Beams:
-    """`width` sequences for each prompt, best first: `scores` (prompts, width), the rest (prompts, width, length).
+    """`width` sequences for each prompt: `scores` (prompts, width), the rest (prompts, width, length).
 
     A score of -inf marks an empty place. Behind its end a sequence is filled with token 0 and log-probability 0.
     """
@@ -34,7 +32,10 @@ class Beams:
 
     def best(self, width: int) -> Beams:
         """The `width` sequences of the highest score, ties in the order they had."""
-        order = self.scores.sort(dim=1, descending=True, stable=True).indices[:, :width]
+        return self.at(self.scores.sort(dim=1, descending=True, stable=True).indices[:, :width])
+
+    def at(self, order: torch.Tensor) -> Beams:
+        """The sequences in the places `order` (prompts, places)."""
         deep = order[..., None].expand(-1, -1, self.tokens.shape[-1])
         return Beams(
             self.scores.gather(1, order),
@@ -63,33 +64,41 @@ class Beams:
 
 
 def beam_search(
-    rows: CachedRows, width: int, max_new_tokens: int, ends: Ends, constraint: Constraint[Any] | None = None
+    rows: Rows,
+    prompts: Sequence[Sequence[int]],
+    width: int,
+    max_new_tokens: int,
+    stops: Stops,
+    constraint: Constraint[Any] | None = None,
 ) -> tuple[Beams, Beams]:
-    """Search behind the prompts that `rows` has read (one row each), among what `constraint` allows.
+    """Search behind `prompts` (token ids), all at once in `rows`, among what `constraint` allows.
+
+    Args:
+        rows: without rows so far, and with room for `width` behind each prompt.
+        stops: where the continuations of each prompt end.
 
     Returns:
         The finished and the unfinished sequences, `width` places each. Unfinished ones (cut at `max_new_tokens`)
         matter only where fewer than `width` have finished.
     """
-    prompts, device = len(rows), rows.logits.device
-    live = _start(prompts, width, max_new_tokens, device)
+    rows.join(prompts, [width] * len(prompts))
+    device = rows.logits.device
+    live = _start(len(prompts), width, max_new_tokens, device)
     finished = live.where(torch.zeros_like(live.scores, dtype=torch.bool))
-    rows.select(torch.arange(prompts, device=device).repeat_interleave(width))
-    index = torch.arange(prompts, device=device)  # the prompt behind each place still searched
+    index = torch.arange(len(prompts), device=device)  # the prompt behind each place still searched
     left: list[tuple[torch.Tensor, Beams, Beams]] = []
-    written = constraint and Constrained(constraint, len(rows))
+    written = constraint and Constrained(constraint, max_new_tokens)
+    if written:
+        written.join(len(rows))
 
     for step in range(max_new_tokens):
         logprobs = rows.logits.log_softmax(-1)
-        if written:
-            logprobs = written.masked(logprobs, max_new_tokens - step)
-        origin, grown = _grow(live, logprobs, step)
-        ended = ends(grown.tokens[..., : step + 1])
+        allowed = written.masked(logprobs) if written else logprobs
+        origin, grown = _grow(live, allowed, step)
+        ended = stops.of(index).ended(grown.tokens[..., : step + 1])
         finished = finished.beside(grown.where(ended)).best(width)
-        grown = grown.where(~ended)
-        origin = origin.gather(1, grown.scores.sort(dim=1, descending=True, stable=True).indices[:, :width])
-        live = grown.best(width)
-        going = finished.scores[:, -1] < live.scores[:, 0]
+        origin, live = _going_on(origin, grown.where(~ended), width)
+        going = finished.scores[:, -1] < live.scores.amax(1)
         searched = int(going.sum())
         if step + 1 == max_new_tokens or searched == 0:
             break
@@ -97,19 +106,39 @@ def beam_search(
         kept = torch.arange(len(index), device=device)
         if searched <= len(index) * 3 // 4:
             settled, kept = (~going).nonzero()[:, 0], going.nonzero()[:, 0]
-            left.append((index[settled], finished.of(settled), live.of(settled)))
+            left.append((index[settled], finished.of(settled), live.of(settled).best(width)))
             index, finished, live = index[kept], finished.of(kept), live.of(kept)
         order = (kept[:, None] * width + origin[kept]).flatten()
         tokens = live.tokens[..., step].flatten()
         rows.select(order)
-        rows.append(tokens[:, None])
+        rows.append(tokens)
         if written:
             written.select(order)
             written.append(tokens)
 
-    left.append((index, finished, live))
+    left.append((index, finished, live.best(width)))
     order = torch.cat([part[0] for part in left]).argsort()
     return _stacked([part[1] for part in left]).of(order), _stacked([part[2] for part in left]).of(order)
+
+
+def _going_on(origin: torch.Tensor, grown: Beams, width: int) -> tuple[torch.Tensor, Beams]:
+    """The `width` best of the grown sequences, and which live sequence each comes from.
+
+    The best child of a live sequence stands in the place of its parent, so that its memory need not be moved.
+    """
+    order = grown.scores.sort(dim=1, descending=True, stable=True).indices[:, :width]
+    parent = origin.gather(1, order)
+    same = (parent[:, :, None] == parent[:, None, :]).tril(-1)
+    first = ~same.any(-1)
+    taken = torch.zeros_like(first).scatter_reduce_(1, parent, first, "amax", include_self=True)
+    # The other children, in their order, get the places that are left, in theirs.
+    others = first.to(torch.uint8).argsort(dim=1, stable=True)
+    free = taken.to(torch.uint8).argsort(dim=1, stable=True)
+    place = torch.empty_like(parent).scatter_(1, others, free)
+    place = torch.where(first, parent, place)
+    at = place.argsort(dim=1)
+    order = order.gather(1, at)
+    return origin.gather(1, order), grown.at(order)
 
 
 def _start(prompts: int, width: int, length: int, device: torch.device) -> Beams:

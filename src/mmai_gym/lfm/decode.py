@@ -6,7 +6,7 @@ vocabulary, whatever the temperature and nucleus the sample was drawn with. A sa
 its seed and its number among the prompt's samples, not on what else was in the batch (to rounding: two batch
 shapes may differ in the last bits of a logit). And a prompt that does not fit is an error, never cut.
 
-Each distinct prompt is read once, then its rows are copied in the cache. Sampling inverts the cumulative
+Each distinct prompt is read once and shared by all its rows (samples, beams, options). Sampling inverts the cumulative
 distribution at a uniform number that was drawn from the row's own seed, one per position.
 
 A constraint (a grammar) narrows down what is written, not what the model is said to think of it: it takes part in
@@ -15,7 +15,8 @@ drawing and in the choice of beams, while log-probabilities stay the model's own
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,12 @@ require("torch", "transformers")  # ahead of the imports, so that the message na
 import torch  # noqa: E402
 
 from mmai_gym.lfm.beam import Beams, beam_search  # noqa: E402
-from mmai_gym.lfm.cached import CachedRows  # noqa: E402
-from mmai_gym.lfm.constraint import Constrained, Constraint  # noqa: E402
+from mmai_gym.lfm.cache import Room  # noqa: E402
+from mmai_gym.lfm.constraint import Constraint  # noqa: E402
+from mmai_gym.lfm.engine import Engine  # noqa: E402
+from mmai_gym.lfm.rows import Rows  # noqa: E402
+from mmai_gym.lfm.sampling import Group, Request, Sampler  # noqa: E402
+from mmai_gym.lfm.stops import Stops  # noqa: E402
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -58,7 +63,9 @@ class Sampled:
 
 
 class Decoder:
-    """Reads a causal language model (an LFM of any size) on the device where the model is."""
+    """Reads a causal language model on the device where the model is: a plain LFM2 by the fast engine, any other through
+    transformers.
+    """
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, max_batch_tokens: int = 32_768
@@ -66,12 +73,13 @@ class Decoder:
         """Wrap a model.
 
         Args:
-            max_batch_tokens: bound on rows times (longest prompt + new tokens) in one batch; lower it when
-                memory runs out.
+            max_batch_tokens: bound on the tokens that are held in memory at once, those of prompts and those that rows
+                may write; lower it when memory runs out, raise it for larger batches.
         """
         self._model = model
         self._tokenizer = tokenizer
         self._max_batch_tokens = max_batch_tokens
+        self._engine = Engine(model)
 
     def sample(
         self,
@@ -79,13 +87,15 @@ class Decoder:
         n: int,
         *,
         max_new_tokens: int,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        stop: str = STOP,
+        temperature: float | Sequence[float] = 1.0,
+        top_p: float | Sequence[float] = 1.0,
+        stop: str | Sequence[str] = STOP,
         seeds: Sequence[int],
         constraint: Constraint[Any] | None = None,
     ) -> list[list[Sampled]]:
         """Draw `n` continuations of each prompt.
+
+        Temperature, nucleus and stop text are one for all prompts, or one per prompt.
 
         Args:
             temperature: above 0; for the most probable continuation use `beam` with width 1.
@@ -97,7 +107,9 @@ class Decoder:
         Raises:
             UsageError: a prompt is empty or too long, or an argument is out of its range.
         """
-        if temperature <= 0.0 or not 0.0 < top_p <= 1.0 or n < 1:
+        temperatures = _each(temperature, len(prompts), "temperature")
+        masses = _each(top_p, len(prompts), "top_p")
+        if n < 1 or any(value <= 0.0 for value in temperatures) or any(not 0.0 < p <= 1.0 for p in masses):
             raise UsageError(
                 f"cannot sample with n={n}, temperature={temperature}, top_p={top_p}; "
                 "n must be at least 1, temperature above 0 (beam width 1 is greedy), top_p in (0, 1]"
@@ -105,17 +117,32 @@ class Decoder:
         if len(seeds) != len(prompts):
             raise UsageError(f"{len(seeds)} seeds for {len(prompts)} prompts; give one seed per prompt")
         ids = self._encode(prompts, max_new_tokens)
-        ends = self._ends(stop)
-        rows = [(i, j) for i in range(len(ids)) for j in range(n)]
-        results: dict[tuple[int, int], Sampled] = {}
+        if not ids:
+            return []
+        requests = [
+            Request(*settings)
+            for settings in zip(self._tails(stop, len(prompts)), temperatures, masses, seeds, strict=True)
+        ]
+        sharing: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+        for i, prompt in enumerate(ids):
+            sharing.setdefault(tuple(prompt), []).extend((i, j) for j in range(n))
+        room = self._sampling_room(sharing, max_new_tokens)
+        groups = [
+            Group(prompt, members[k : k + room.width])
+            for prompt, members in sorted(sharing.items(), key=lambda item: -len(item[0]))
+            for k in range(0, len(members), room.width)
+        ]
         with self._reading():
-            for batch in self._batches([len(ids[i]) + max_new_tokens for i, _ in rows]):
-                members = [rows[k] for k in batch]
-                uniform = np.stack([_uniform(seeds[i], j, max_new_tokens) for i, j in members])
-                state = self._read([ids[i] for i, _ in members])
-                drawn = _sample_rows(state, torch.from_numpy(uniform), temperature, top_p, ends, constraint)
-                results.update(zip(members, self._finish(*drawn), strict=True))
-        return [[results[i, j] for j in range(n)] for i in range(len(ids))]
+            rows, eos = self._engine.rows(room), self._tokenizer.eos_token_id
+            patience = self._engine.patience if constraint is None else 1
+            drawn = Sampler(rows, requests, max_new_tokens, eos, constraint, patience).run(groups)
+        members = [(i, j) for i in range(len(ids)) for j in range(n)]
+        texts = self._texts([drawn[member].tokens for member in members])
+        sampled = [
+            Sampled(text, sum(one.logprobs), tuple(one.tokens), tuple(one.logprobs), one.finished)
+            for text, one in zip(texts, (drawn[member] for member in members), strict=True)
+        ]
+        return [sampled[i * n : (i + 1) * n] for i in range(len(ids))]
 
     def beam(
         self,
@@ -123,7 +150,7 @@ class Decoder:
         width: int,
         *,
         max_new_tokens: int,
-        stop: str = STOP,
+        stop: str | Sequence[str] = STOP,
         constraint: Constraint[Any] | None = None,
     ) -> list[list[Sampled]]:
         """The `width` best continuations that beam search finds for each prompt, by total log-probability.
@@ -132,6 +159,7 @@ class Decoder:
         unfinished ones follow.
 
         Args:
+            stop: text that ends a continuation, one for all prompts or one per prompt.
             constraint: what may be written; without one, anything.
 
         Raises:
@@ -140,12 +168,15 @@ class Decoder:
         if width < 1:
             raise UsageError(f"beam width {width} is below 1")
         ids = self._encode(prompts, max_new_tokens)
-        ends = self._ends(stop)
+        tails = self._tails(stop, len(prompts))
         results: dict[int, list[Sampled]] = {}
         with self._reading():
-            for batch in self._batches([width * (len(prompt) + max_new_tokens) for prompt in ids]):
-                state = CachedRows(self._model, [ids[i] for i in batch])
-                finished, live = beam_search(state, width, max_new_tokens, ends, constraint)
+            for batch in self._batches([len(prompt) + width * max_new_tokens for prompt in ids]):
+                chosen = [ids[i] for i in batch]
+                room = Room(width * len(batch), len(batch), width, max(map(len, chosen)), max_new_tokens)
+                stops = Stops.spelled([tails[i] for i in batch], self._tokenizer.eos_token_id, self._model.device)
+                rows = self._engine.rows(room)
+                finished, live = beam_search(rows, chosen, width, max_new_tokens, stops, constraint)
                 done, cut = self._ranked(finished, True), self._ranked(live, False)
                 for i, first, rest in zip(batch, done, cut, strict=True):
                     results[i] = (first + rest)[:width]
@@ -155,7 +186,7 @@ class Decoder:
         """The log-probability of each option as the text right behind its prompt, `options[i]` for `prompts[i]`.
 
         An option that is the beginning of another (`no`, `not`) is compared fairly only if both end with the
-        closing tag. Each distinct prompt is read once; options of one token cost nothing more.
+        closing tag. Each prompt is read once; options of one token cost nothing more.
 
         Raises:
             UsageError: a prompt is empty or too long, or an option is empty.
@@ -168,15 +199,17 @@ class Decoder:
                 raise UsageError(f"an option of prompt {i} is empty: {list(options[i])!r}")
         longest = max((len(token) for tokens in choices for token in tokens), default=1)
         ids = self._encode(prompts, longest)
-        results: dict[tuple[int, int], float] = {}
-        rows = [(i, j) for i in range(len(ids)) for j in range(len(choices[i]))]
+        results: list[list[float]] = [[] for _ in ids]
+        asked = [i for i, tokens in enumerate(choices) if tokens]
         with self._reading():
-            for batch in self._batches([len(ids[i]) + len(choices[i][j]) for i, j in rows]):
-                members = [rows[k] for k in batch]
-                state = self._read([ids[i] for i, _ in members])
-                scores = _continuation_logprobs(state, [choices[i][j] for i, j in members])
-                results.update(zip(members, scores, strict=True))
-        return [[results[i, j] for j in range(len(choices[i]))] for i in range(len(ids))]
+            for batch in self._batches([len(ids[i]) + sum(map(len, choices[i])) for i in asked]):
+                members = [asked[k] for k in batch]
+                counts = [len(choices[i]) for i in members]
+                behind = [tokens for i in members for tokens in choices[i]]
+                scores = iter(self._scores([ids[i] for i in members], counts, behind))
+                for i, count in zip(members, counts, strict=True):
+                    results[i] = [next(scores) for _ in range(count)]
+        return results
 
     def bin_probabilities(self, prompts: Sequence[str]) -> npt.NDArray[np.float64]:
         """The distribution over the 128 grid steps as the token right behind each prompt, shape (prompts, 128).
@@ -191,8 +224,8 @@ class Decoder:
         table = np.empty((len(ids), len(bins)))
         with self._reading():
             for batch in self._batches([len(prompt) + 1 for prompt in ids]):
-                logits = self._read([ids[i] for i in batch]).logits[:, bins]
-                table[batch] = logits.double().softmax(-1).cpu().numpy()
+                rows = self._joined([ids[i] for i in batch], [1] * len(batch), 1)
+                table[batch] = rows.logits[:, bins].double().softmax(-1).cpu().numpy()
         return table
 
     @contextmanager
@@ -225,20 +258,28 @@ class Decoder:
                 )
         return ids
 
-    def _ends(self, stop: str) -> Callable[[torch.Tensor], torch.Tensor]:
-        """The test for token sequences, shape (..., length), that end with the stop text or the end token."""
-        tail = torch.tensor(self._ids([stop])[0], device=self._model.device)
-        if not len(tail):
+    def _tails(self, stop: str | Sequence[str], prompts: int) -> list[list[int]]:
+        """The tokens that spell the stop text of each prompt."""
+        texts = _each(stop, prompts, "stop")
+        if not all(texts):
             raise UsageError("the stop text is empty; the end token ends a continuation in any case")
-        eos = self._tokenizer.eos_token_id
+        distinct = list(dict.fromkeys(texts))
+        spelled = dict(zip(distinct, self._ids(distinct), strict=True))
+        return [spelled[text] for text in texts]
 
-        def ends(tokens: torch.Tensor) -> torch.Tensor:
-            ended = tokens[..., -1] == eos
-            if tokens.shape[-1] < len(tail):
-                return ended
-            return ended | (tokens[..., -len(tail) :] == tail).all(-1)
+    def _sampling_room(self, sharing: dict[tuple[int, ...], list[tuple[int, int]]], new: int) -> Room:
+        """As many rows as memory and the processor's cache hold well.
 
-        return ends
+        Prompts have room for twice as many as full groups of rows need, since a group shrinks while its rows end.
+        """
+        width, length = max(map(len, sharing.values())), max(map(len, sharing))
+        total = sum(map(len, sharing.values()))
+        rows = self._max_batch_tokens * width // (new * width + 2 * length)
+        rows = max(1, min(rows, total, self._engine.most_rows))
+        if width > rows:  # in parts, so that places left by some are taken by others
+            width = max(1, rows // 4)
+        groups = sum(-(-len(members) // width) for members in sharing.values())
+        return Room(rows, min(groups, 2 * -(-rows // width)), width, length, new)
 
     def _batches(self, costs: Sequence[int]) -> Iterator[list[int]]:
         """Indices in batches of similar cost, dearest first, so that memory runs out at once if it ever does."""
@@ -251,113 +292,62 @@ class Decoder:
         if batch:
             yield batch
 
-    def _read(self, prompts: Sequence[Sequence[int]]) -> CachedRows:
-        """One row per prompt, each distinct prompt computed once."""
-        distinct = {tuple(prompt): 0 for prompt in prompts}
-        for i, prompt in enumerate(distinct):
-            distinct[prompt] = i
-        state = CachedRows(self._model, list(distinct))
-        if len(distinct) < len(prompts):
-            rows = [distinct[tuple(prompt)] for prompt in prompts]
-            state.select(torch.tensor(rows, device=self._model.device))
-        return state
+    def _joined(self, prompts: Sequence[Sequence[int]], counts: Sequence[int], new: int) -> Rows:
+        """Rows behind prompts, `counts[i]` behind each, that can take `new` more tokens."""
+        room = Room(sum(counts), len(prompts), max(counts), max(map(len, prompts)), new)
+        rows = self._engine.rows(room)
+        rows.join(prompts, counts)
+        return rows
 
-    def _finish(
-        self, tokens: torch.Tensor, logprobs: torch.Tensor, lengths: torch.Tensor, finished: torch.Tensor
-    ) -> list[Sampled]:
-        """Rows of tokens (rows, length) as continuations."""
-        token_ids = [row[:k] for row, k in zip(tokens.tolist(), lengths.tolist(), strict=True)]
-        values = [row[:k] for row, k in zip(logprobs.tolist(), lengths.tolist(), strict=True)]
+    def _scores(
+        self, prompts: Sequence[Sequence[int]], counts: Sequence[int], continuations: Sequence[Sequence[int]]
+    ) -> list[float]:
+        """The log-probability of each continuation; `counts[i]` of them stand behind prompt `i`."""
+        longest = max(map(len, continuations))
+        rows = self._joined(prompts, counts, longest)
+        device = rows.logits.device
+        padded = torch.tensor([[*ids, *[0] * (longest - len(ids))] for ids in continuations], device=device)
+        lengths = torch.tensor([len(ids) for ids in continuations], device=device)
+        total = torch.zeros(len(lengths), dtype=torch.float64, device=device)
+        for k in range(longest):
+            value = rows.logits.log_softmax(-1).gather(1, padded[:, k : k + 1])[:, 0]
+            total += value.double().masked_fill_(k >= lengths, 0.0)
+            if k + 1 < longest:
+                rows.append(padded[:, k])
+        return total.tolist()
+
+    def _texts(self, token_ids: Sequence[list[int]]) -> list[str]:
+        """What the tokens spell, without the end token."""
         eos = self._tokenizer.eos_token_id
-        texts = self._tokenizer.batch_decode([ids[:-1] if ids[-1:] == [eos] else ids for ids in token_ids])
-        return [
-            Sampled(text, sum(value), tuple(ids), tuple(value), done)
-            for text, ids, value, done in zip(texts, token_ids, values, finished.tolist(), strict=True)
-        ]
+        spelling = [ids[:-1] if ids[-1:] == [eos] else ids for ids in token_ids]
+        return self._tokenizer.batch_decode(spelling) if spelling else []
 
     def _ranked(self, beams: Beams, finished: bool) -> list[list[Sampled]]:
         """The filled places of each prompt, in their order."""
-        prompts, width = beams.scores.shape
-        flags = torch.full((prompts * width,), finished)
-        flat = self._finish(
-            beams.tokens.flatten(0, 1), beams.logprobs.flatten(0, 1), beams.lengths.flatten(), flags
-        )
-        filled = (beams.scores > -torch.inf).tolist()
-        return [[flat[i * width + j] for j in range(width) if filled[i][j]] for i in range(prompts)]
+        ranked = []
+        for scores, lengths, tokens, logprobs in zip(
+            beams.scores.tolist(),
+            beams.lengths.tolist(),
+            beams.tokens.tolist(),
+            beams.logprobs.tolist(),
+            strict=True,
+        ):
+            filled = [j for j, score in enumerate(scores) if score > -math.inf]
+            ids = [tokens[j][: lengths[j]] for j in filled]
+            values = [logprobs[j][: lengths[j]] for j in filled]
+            ranked.append(
+                [
+                    Sampled(text, sum(value), tuple(row), tuple(value), finished)
+                    for text, row, value in zip(self._texts(ids), ids, values, strict=True)
+                ]
+            )
+        return ranked
 
 
-def _uniform(seed: int, sample: int, length: int) -> npt.NDArray[np.float64]:
-    """The numbers in [0, 1) that decide sample number `sample` of a prompt, one per position."""
-    return np.random.default_rng([seed % 2**64, sample]).random(length)
-
-
-def _sample_rows(
-    state: CachedRows,
-    uniform: torch.Tensor,
-    temperature: float,
-    top_p: float,
-    ends: Callable[[torch.Tensor], torch.Tensor],
-    constraint: Constraint[Any] | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Tokens and log-probabilities (rows, length), lengths and finished (rows,) of one draw per row."""
-    device = state.logits.device
-    uniform = uniform.to(device)
-    rows, length = uniform.shape
-    tokens = torch.zeros(rows, length, dtype=torch.long, device=device)
-    logprobs = torch.zeros(rows, length, device=device)
-    lengths = torch.full((rows,), length, device=device)
-    finished = torch.zeros(rows, dtype=torch.bool, device=device)
-    index = torch.arange(rows, device=device)  # the row that each row of the state belongs to
-    written = constraint and Constrained(constraint, rows)
-    for step in range(length):
-        logprob = state.logits.log_softmax(-1)
-        allowed = written.masked(logprob, length - step) if written else logprob
-        token = _draw(allowed, uniform[index, step], temperature, top_p)
-        tokens[index, step] = token
-        logprobs[index, step] = logprob.gather(1, token[:, None])[:, 0]
-        ended = ends(tokens[index, : step + 1]) & ~finished[index]
-        lengths[index[ended]] = step + 1
-        finished[index[ended]] = True
-        live = ~finished[index]
-        alive = int(live.sum())
-        if step + 1 == length or alive == 0:
-            break
-        # Copying the cache costs about a step, so finished rows are dropped by the eighth.
-        if alive <= len(state) * 7 // 8:
-            kept = live.nonzero()[:, 0]
-            state.select(kept)
-            index, token = index[kept], token[kept]
-            if written:
-                written.select(kept)
-        state.append(token[:, None])
-        if written:
-            written.append(token)
-    return tokens, logprobs, lengths, finished
-
-
-def _draw(logprob: torch.Tensor, uniform: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
-    """The token at which the cumulative distribution of each row (of the vocabulary) passes its number."""
-    probability = (logprob.double() / temperature).softmax(-1)
-    if top_p < 1.0:
-        ordered, order = probability.sort(dim=-1, descending=True, stable=True)
-        outside = ordered.cumsum(-1) - ordered >= top_p
-        probability = probability.masked_fill(outside.scatter(1, order, outside), 0.0)
-    cumulative = probability.cumsum(-1)
-    level = uniform[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, level, right=True)[:, 0].clamp(max=logprob.shape[1] - 1)
-
-
-def _continuation_logprobs(state: CachedRows, continuations: Sequence[Sequence[int]]) -> list[float]:
-    """The log-probability of one continuation behind each row of the state (teacher forcing)."""
-    longest = max(map(len, continuations))
-    padded = [[*tokens, *[0] * (longest - len(tokens))] for tokens in continuations]
-    tokens = torch.tensor(padded, device=state.logits.device)
-    real = torch.arange(longest, device=tokens.device) < torch.tensor(
-        [[len(tokens)] for tokens in continuations], device=tokens.device
-    )
-    logits = state.logits[:, None]
-    if longest > 1:
-        # Padding stands behind the last real token, where causal layers do not see it.
-        logits = torch.cat([logits, state.append(tokens[:, :-1])], dim=1)
-    values = logits.log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
-    return values.masked_fill(~real, 0.0).double().sum(-1).tolist()
+def _each(value: Any, count: int, name: str) -> list[Any]:
+    """One value per prompt, from one for all or one each."""
+    if isinstance(value, str | float | int):
+        return [value] * count
+    if len(value) != count:
+        raise UsageError(f"{len(value)} values of {name} for {count} prompts; give one, or one per prompt")
+    return list(value)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Sequence
 from enum import Enum, auto
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmai_gym.contracts import UsageError
@@ -65,6 +65,9 @@ _VALENCES = {
 }  # fmt: skip
 """The highest valence of a neutral atom; of an aromatic one, the most neighbours it can have."""
 _UNKNOWN = 99
+_NEVER = 2**15 - 1
+_KEPT = 2**14
+"""States whose ways to completion are kept; a few kilobytes each."""
 
 
 class Place(Enum):
@@ -172,6 +175,40 @@ def closing(state: State) -> list[str] | None:
         tokens.append(token)
         state = advance(state, token)
     return tokens
+
+
+def closing_length(state: State) -> int | None:
+    """How many tokens `closing` gives, None if the text cannot be completed."""
+    return None if state.place is Place.DEAD else _closing_length(_canonical(state))
+
+
+@lru_cache(maxsize=2**16)
+def _closing_length(state: State) -> int | None:
+    # The ways to completion soon run into each other, so that most of a way is known already.
+    if is_complete(state):
+        return 0
+    if state.place is Place.BRACKET:
+        rest = _bracket_closing(state)
+        return None if rest is None else len(rest)
+    token = _closing_token(state)
+    length = None if token is None else closing_length(advance(state, token))
+    return None if length is None else length + 1
+
+
+def _canonical(state: State) -> State:
+    """The same state with its atoms numbered by their first mention: which is which matters, not when it was written."""
+    numbers: dict[int, int] = {-1: -1}
+
+    def renumbered(atom: Atom) -> Atom:
+        return Atom(numbers.setdefault(atom.number, len(numbers) - 1), atom.free, atom.aromatic)
+
+    atom = renumbered(state.atom)
+    near = tuple(numbers.setdefault(number, len(numbers) - 1) for number in state.near)
+    branches = tuple(map(renumbered, state.branches))
+    rings = tuple(
+        (label, numbers.setdefault(number, len(numbers) - 1), bond) for label, number, bond in state.rings
+    )
+    return state._replace(atom=atom, atoms=len(numbers) - 1, near=near, branches=branches, rings=rings)
 
 
 def _with_atom(state: State, token: str) -> State:
@@ -324,20 +361,25 @@ class SmilesGrammar:
             )
         self._ids = {token: i for i, token in enumerate(self._tokens)}
         self._stop = self._ids[stop]
+        self._outside, self._in_bracket = (
+            [(tokens, torch.tensor([self._ids[token] for token in tokens])) for tokens in classes]
+            for classes in (_OUTSIDE, _IN_BRACKET)
+        )
         self._masks: dict[tuple[Hashable, ...], torch.Tensor] = {}
+        self._lengths: dict[State, torch.Tensor] = {}
 
     def advance(self, state: State, token: int) -> State:
         """The state behind a token id."""
         return advance(state, self._tokens[token])
 
-    def mask(self, states: Sequence[State], room: int) -> torch.Tensor:
+    def mask(self, states: Sequence[State], rooms: Sequence[int]) -> torch.Tensor:
         """Which ids may follow each state, bool (states, vocabulary).
 
         Args:
-            room: how many tokens may still be written, the stop text included. While a text fits in its room, so it
-                does behind every allowed token; where it does not fit, room is not looked at.
+            rooms: for each state, how many tokens may still be written, the stop text included. While a text fits in
+                its room, so it does behind every allowed token; where it does not fit, room is not looked at.
         """
-        return torch.stack([self._row(state, room) for state in states])
+        return torch.stack([self._row(state, room) for state, room in zip(states, rooms, strict=True)])
 
     def _row(self, state: State, room: int) -> torch.Tensor:
         # No closing is longer than this, and one token more makes it longer by five at the most.
@@ -349,19 +391,31 @@ class SmilesGrammar:
             top and (top.free, top.number == state.atom.number), any(atom.free for atom in state.branches[:-1]),
             tuple((ring[0], ring[2], _closes(state, ring)) for ring in state.rings),
         )  # fmt: skip
-        row = None if tight else self._masks.get(key)
+        if tight:
+            return self._tight(state, room)
+        row = self._masks.get(key)
         if row is None:
-            row = self._computed(state, room if tight else None)
-            if not tight:
-                self._masks[key] = row
+            row = self._masks[key] = self._closings(state) < _NEVER
         return row
 
-    def _computed(self, state: State, room: int | None) -> torch.Tensor:
-        row = torch.zeros(len(self._tokens), dtype=torch.bool)
+    def _tight(self, state: State, room: int) -> torch.Tensor:
+        """The mask where little room is left; where nothing fits in it, as if there were room."""
+        state = _canonical(state)
+        lengths = self._lengths.get(state)
+        if lengths is None:
+            if len(self._lengths) >= _KEPT:
+                self._lengths.clear()
+            lengths = self._lengths[state] = self._closings(state)
+        row = lengths < room
+        return row if bool(row.any()) else lengths < _NEVER
+
+    def _closings(self, state: State) -> torch.Tensor:
+        """By how many tokens a text can be completed behind each id, the stop text included; `_NEVER` if it cannot be."""
+        row = torch.full((len(self._tokens),), _NEVER, dtype=torch.int16)
         if is_complete(state):
-            row[self._stop] = True
-        for tokens in _IN_BRACKET if state.place is Place.BRACKET else _OUTSIDE:
-            rest = closing(advance(state, tokens[0]))
-            if rest is not None and (room is None or len(rest) + 2 <= room):
-                row[[self._ids[token] for token in tokens]] = True
-        return row if room is None or bool(row.any()) else self._computed(state, None)
+            row[self._stop] = 0
+        for tokens, ids in self._in_bracket if state.place is Place.BRACKET else self._outside:
+            length = closing_length(advance(state, tokens[0]))
+            if length is not None:
+                row[ids] = length + 1
+        return row
