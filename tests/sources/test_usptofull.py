@@ -56,7 +56,7 @@ def test_maps_are_gone_and_known_unreadable_lines_are_left_out(write) -> None:  
 
 def test_rows_are_canonicalised_when_asked_for(write, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     asked: list[str] = []
-    monkeypatch.setattr(usptofull, "strip_maps", lambda text: asked.append(text) or "C")
+    monkeypatch.setattr(usptofull, "canonical_set", lambda text: asked.append(text) or "C")
     write(f"input,target\n{GOOD}\n{BAD}\n{GOOD}\n")
     rows = usptofull.reactions("valid")
     assert (len(rows), asked) == (2, [])

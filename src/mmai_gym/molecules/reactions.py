@@ -72,7 +72,7 @@ class MappedReaction:
     @property
     def unmapped_reactants(self) -> str:
         """The reactants without maps, as `canonical_set` writes them."""
-        return canonical_set(strip_maps(self.reactants))
+        return canonical_set(self.reactants)
 
     @property
     def unmapped_product(self) -> str:
@@ -265,7 +265,7 @@ def _checked_cuts(template: ReactionTemplate, target: _Target) -> list[tuple[str
     cuts: dict[str, MappedReaction] = {}
     for candidate in _candidates(template, target.mol) if target.can_be_cut else ():
         mapped = ".".join(candidate)
-        reactants = canonical_set(strip_maps(mapped))
+        reactants = canonical_set(mapped)
         if reactants not in cuts and _products(template, reactants) == {target.text}:
             cuts[reactants] = MappedReaction(template.name, mapped, target.mapped)
     return list(cuts.items())
@@ -284,7 +284,7 @@ def forward_products(template: str, reactants: str) -> set[str]:
     """
     if template not in TEMPLATES:
         raise UsageError(f"no reaction template {template!r}; known: {', '.join(TEMPLATES)}")
-    return _products(TEMPLATES[template], canonical_set(strip_maps(reactants)))
+    return _products(TEMPLATES[template], canonical_set(reactants))
 
 
 def possible_products(reactants: str) -> set[str]:
@@ -293,7 +293,7 @@ def possible_products(reactants: str) -> set[str]:
     Raises:
         InvalidMolecule: the reactants cannot be read.
     """
-    unmapped = canonical_set(strip_maps(reactants))
+    unmapped = canonical_set(reactants)
     return set().union(*(_products(template, unmapped) for template in TEMPLATES.values()))
 
 

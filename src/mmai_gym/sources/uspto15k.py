@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mmai_gym.contracts import DataError, Split, row_id
-from mmai_gym.molecules import canonical_set, strip_maps
+from mmai_gym.molecules import canonical_set
 from mmai_gym.sources import tables
 from mmai_gym.sources.lazy import LazySequence
 from mmai_gym.sources.manifest import dataset
@@ -69,7 +69,7 @@ def _reaction(split: Split, position: int, line: str) -> Reaction:
         left, right = mapped.split(">>")
         if edits.count(";") != 3:
             raise ValueError(f"{edits!r} does not have four parts")
-        reactants, product = canonical_set(strip_maps(left)), canonical_set(strip_maps(right))
+        reactants, product = canonical_set(left), canonical_set(right)
     except ValueError as error:  # InvalidMolecule is one
         raise DataError(
             f"USPTO-15K, data/{split}.txt, line {position + 1}: not a reaction with its edits: {error}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mmai_gym.contracts import DataError, row_id
-from mmai_gym.molecules import canonical_set, strip_maps
+from mmai_gym.molecules import canonical_set
 from mmai_gym.sources import tables
 from mmai_gym.sources.lazy import LazySequence
 from mmai_gym.sources.manifest import dataset
@@ -73,7 +73,7 @@ def _positions(part: Part) -> list[int]:
 def _reaction(part: Part, position: int, line: str) -> Reaction:
     try:
         right, left = line.split(",")
-        product, reactants = canonical_set(strip_maps(right)), canonical_set(strip_maps(left))
+        product, reactants = canonical_set(right), canonical_set(left)
     except ValueError as error:  # InvalidMolecule is one
         raise DataError(
             f"USPTO-full, {part}, line {position + 2}: not a mapped product and mapped reactants: {error}"

@@ -12,7 +12,7 @@ from mmai_gym.contracts import InvalidMolecule
 from mmai_gym.molecules.mapping.search import Search
 from mmai_gym.molecules.mapping.side import Bond, Origins, Side, bond_between
 from mmai_gym.molecules.reactions import MappedReaction
-from mmai_gym.molecules.smiles import canonical_set, strip_maps, write
+from mmai_gym.molecules.smiles import canonical_set, write
 from mmai_gym.molecules.toolkit import parse
 
 MAPPER_VERSION = "1"
@@ -69,7 +69,7 @@ def map_reaction(reactants: str, product: str) -> AtomMapping:
         product: SMILES.
     """
     try:
-        left, right = (Side(parse(canonical_set(strip_maps(text)))) for text in (reactants, product))
+        left, right = (Side(parse(canonical_set(text))) for text in (reactants, product))
     except InvalidMolecule:
         return AtomMapping(None, failure="unreadable")
     if max(left.size, right.size) > MAX_ATOMS:
