@@ -15,7 +15,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,45 +26,68 @@ from mmai_gym.tasks.rendering import property_token, template_hash
 from mmai_gym.training.batches import BatchPlan, plan_stage
 from mmai_gym.training.building import build, tokenizer_hash
 from mmai_gym.training.corpus import Corpus
-from mmai_gym.training.log import LOG, TrainingLog, read_log
+from mmai_gym.training.log import LOG, SilentLog, TrainingLog, read_log
+from mmai_gym.training.ranks import Ranks
 from mmai_gym.training.recipe import Recipe, Stage, parse_recipe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    from mmai_gym.training.sft import Meter, StageJob
+    from mmai_gym.training.job import Meter, StageJob
 
 RECIPE, CORPUS, STAGES, CHECKPOINT = "recipe.toml", "corpus", "stages", "checkpoint"
 CARD = "card.json"
 
 
-def train(recipe: Recipe, folder: str | Path, progress: Progress) -> Path:
+def train(recipe: Recipe, folder: str | Path, progress: Progress, *, compiled: bool = False) -> Path:
     """Train by `recipe` in the run folder `folder`, from wherever it stands, and return the checkpoint's folder.
+
+    Under `accelerate launch` every process calls this: the main one claims the folder, builds the corpora and writes.
+
+    Args:
+        compiled: make the layers with torch.compile, which takes a minute and pays on a GPU.
 
     Raises:
         UsageError: the folder was made by another recipe, is used by another process, or the recipe names an
             unknown task or preset.
         DataError: a task's data is missing, or a corpus is damaged.
         MissingExtra: torch, transformers or accelerate is not installed.
+        GymError: another process of the run failed.
         KeyboardInterrupt: an interrupt arrived; what was done is saved.
     """
     require("torch", "transformers", "accelerate", "safetensors", "tokenizers")
-    folder = Path(folder)
-    with _claimed(folder, recipe):
-        result = folder / CHECKPOINT
-        if (result / CARD).is_file():
+    from mmai_gym.lfm import checkpoint, presets
+    from mmai_gym.lfm.quiet import quiet
+
+    folder, ranks = Path(folder), Ranks.join()
+    result = folder / CHECKPOINT
+    if not ranks.main:
+        progress = _unseen
+    with ExitStack() as held, quiet():
+        tokenizer = recipe_tokenizer(recipe)
+        with ranks.together():
+            if ranks.main:
+                held.enter_context(_claimed(folder, recipe))
+            done = ranks.main and (result / CARD).is_file()
+            model = presets.new_model(recipe.preset, tokenizer, recipe.seed, recipe.arch)
+            if ranks.main and not done:
+                for stage in recipe.stages:
+                    _build(recipe, stage, folder, tokenizer, progress)
+        if ranks.any(done):
             progress(1, 1, f"{result} is trained already; delete {folder} to train it again")
             return result
-        from mmai_gym.lfm import checkpoint, presets
-        from mmai_gym.lfm.quiet import quiet
+        jobs = _jobs(recipe, folder, tokenizer, ranks, compiled)
+        log = TrainingLog(folder / LOG) if ranks.main else SilentLog(folder / LOG)
+        model, meter = _train_stages(model, jobs, log, progress)
+        with ranks.together():
+            if ranks.main:
+                card = _card(recipe, folder, model, tokenizer, jobs, meter)
+                checkpoint.save(result, model.to("cpu"), tokenizer, card)
+    return result
 
-        with quiet():
-            tokenizer = recipe_tokenizer(recipe)
-            model = presets.new_model(recipe.preset, tokenizer, recipe.seed)
-            jobs = _jobs(recipe, folder, tokenizer, progress)
-            meter = _train_stages(model, jobs, TrainingLog(folder / LOG), progress)
-            card = _card(recipe, folder, model, tokenizer, jobs, meter)
-            return checkpoint.save(result, model.to("cpu"), tokenizer, card)
+
+def _unseen(done: int, total: int, what: str) -> None:
+    """The progress of a process that does not lead."""
 
 
 def build_corpora(recipe: Recipe, folder: str | Path, progress: Progress) -> list[Path]:
@@ -93,21 +116,28 @@ def _build(
     return build(recipe, stage, folder / CORPUS / stage.name, tokenizer, progress)
 
 
-def _jobs(recipe: Recipe, folder: Path, tokenizer: PreTrainedTokenizerFast, progress: Progress) -> list[StageJob]:
-    from mmai_gym.training.sft import StageJob
+def _jobs(
+    recipe: Recipe, folder: Path, tokenizer: PreTrainedTokenizerFast, ranks: Ranks, compiled: bool
+) -> list[StageJob]:
+    """The stages of a run whose corpora are built."""
+    from mmai_gym.training.job import StageJob
 
-    corpora = [_build(recipe, stage, folder, tokenizer, progress) for stage in recipe.stages]
-    plans = [
-        plan_stage(train.lengths, recipe.batch.tokens, stage.epochs, recipe.seed, stage.name)
-        for stage, (train, _) in zip(recipe.stages, corpora, strict=True)
-    ]
+    batch = recipe.batch
     jobs: list[StageJob] = []
     steps = tokens = 0
+    folders = [folder / CORPUS / stage.name for stage in recipe.stages]
+    corpora = [(Corpus.open(one / "train"), Corpus.open(one / "valid")) for one in folders]
+    plans = [
+        plan_stage(
+            train.lengths, batch.tokens, stage.epochs, recipe.seed, stage.name, batch.rows, batch.max_length
+        )
+        for stage, (train, _) in zip(recipe.stages, corpora, strict=True)
+    ]
     for stage, (train, valid), plan in zip(recipe.stages, corpora, plans, strict=True):
         jobs.append(
             StageJob(
-                recipe, stage, train, valid, plan, folder / STAGES / stage.name, tokenizer.pad_token_id,
-                first_step=steps, first_token=tokens, run_steps=sum(map(len, plans)),
+                recipe, stage, train, valid, plan, folder / STAGES / stage.name, tokenizer, first_step=steps,
+                first_token=tokens, run_steps=sum(map(len, plans)), ranks=ranks, compiled=compiled,
             )
         )  # fmt: skip
         steps, tokens = steps + len(plan), tokens + _total(plan, train.lengths)
@@ -118,13 +148,16 @@ def _total(plan: BatchPlan, per_row: Any) -> int:
     return int(plan.cumulative(per_row)[-1])
 
 
-def _train_stages(model: PreTrainedModel, jobs: list[StageJob], log: TrainingLog, progress: Progress) -> Meter:
-    from mmai_gym.training.sft import Meter, train_stage
+def _train_stages(
+    model: PreTrainedModel, jobs: list[StageJob], log: TrainingLog, progress: Progress
+) -> tuple[PreTrainedModel, Meter]:
+    from mmai_gym.training.job import Meter
+    from mmai_gym.training.sft import train_stage
 
     meter = Meter()
     for job in jobs:
-        meter = train_stage(model, job, log, meter, progress)
-    return meter
+        model, meter = train_stage(model, job, log, meter, progress)
+    return model, meter
 
 
 def _card(
@@ -145,6 +178,10 @@ def _card(
         "tokenizer": tokenizer_hash(tokenizer),
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "device": str(model.device),
+        "processes": jobs[0].ranks.count,
+        "fill": [
+            round(_total(job.plan, job.train.lengths) / job.plan.padded(job.train.lengths), 4) for job in jobs
+        ],
         "steps": sum(len(job.plan) for job in jobs),
         "tokens": sum(_total(job.plan, job.train.lengths) for job in jobs),
         "supervised_tokens": sum(_total(job.plan, job.train.supervised) for job in jobs),

@@ -1,0 +1,45 @@
+"""One stage of a run, ready to train, and what must outlive a stop of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmai_gym.training.batches import BatchPlan
+from mmai_gym.training.corpus import Corpus
+from mmai_gym.training.ranks import Ranks
+from mmai_gym.training.recipe import Recipe, Stage
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+@dataclass(frozen=True, slots=True)
+class StageJob:
+    """One stage of a run. `first_step` and `run_steps` place its steps within the whole run."""
+
+    recipe: Recipe
+    stage: Stage
+    train: Corpus
+    valid: Corpus
+    plan: BatchPlan
+    folder: Path
+    tokenizer: PreTrainedTokenizerFast
+    first_step: int
+    first_token: int
+    run_steps: int
+    ranks: Ranks
+    compiled: bool
+    """Whether torch.compile makes the layers."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """What must outlive a stop for the log to go on as if there had been none."""
+
+    wall_seconds: float = 0.0
+    window_loss: float = 0.0
+    """Summed loss of the supervised tokens since the last log line, in nats: this process's share of it."""
+    window_supervised: int = 0
+    """Supervised tokens since then, of all processes."""
