@@ -119,7 +119,7 @@ def adopt(model: upstream.Lfm2ForCausalLM) -> Lfm2ForCausalLM:
         raise TypeError(f"{type(model).__name__} is no Lfm2ForCausalLM")
     model.__class__ = Lfm2ForCausalLM
     _keep_segments_apart(model)
-    return model  # type: ignore[return-value]
+    return model
 
 
 def _keep_segments_apart(model: torch.nn.Module) -> None:

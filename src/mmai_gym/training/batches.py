@@ -14,6 +14,7 @@ memory of a device.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -57,7 +58,7 @@ class BatchPlan:
         if not self.width:
             return np.split(self.rows[start:end], end - start)
         borders = self.lines[np.searchsorted(self.lines, start) : np.searchsorted(self.lines, end) + 1]
-        return [self.rows[a:b] for a, b in zip(borders[:-1], borders[1:], strict=True)]
+        return [self.rows[a:b] for a, b in itertools.pairwise(borders)]
 
     def padded(self, lengths: Indices) -> int:
         """Tokens of all batches once their lines are filled up to the longest, or to the width."""

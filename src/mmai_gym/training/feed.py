@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -110,11 +111,11 @@ def ahead(items: Iterator[T], depth: int = 2) -> Iterator[T]:
     stop = threading.Event()
 
     def put(entry: tuple[bool, T | BaseException | None]) -> None:
-        while not stop.is_set():
-            try:
-                return made.put(entry, timeout=0.1)
-            except queue.Full:
-                continue
+        waiting = True
+        while waiting and not stop.is_set():
+            with suppress(queue.Full):
+                made.put(entry, timeout=0.1)
+                waiting = False
 
     def work() -> None:
         try:

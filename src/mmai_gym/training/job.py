@@ -33,6 +33,16 @@ class StageJob:
     compiled: bool
     """Whether torch.compile makes the layers."""
 
+    @property
+    def bfloat16(self) -> bool:
+        """Whether matrix products are computed in bfloat16 here."""
+        import torch
+
+        from mmai_gym.training.throughput import native_bfloat16
+
+        wanted = self.recipe.precision
+        return (wanted == "bfloat16" or (wanted == "auto" and torch.cuda.is_available())) and native_bfloat16()
+
 
 @dataclass(slots=True)
 class Meter:

@@ -114,7 +114,7 @@ class Monitor(TrainerCallback):
             float(column[step] - column[self._window_at]) / seconds
             for column in (self._tokens, self._supervised, self._flops)
         )
-        peak = peak_flops()
+        peak = peak_flops(job.bfloat16)
         self._log.append(
             stage=job.stage.name,
             step=job.first_step + step,

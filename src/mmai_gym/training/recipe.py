@@ -147,6 +147,9 @@ class Recipe(_Section):
     arch: Literal["lfm", "transformer"] = "lfm"
     """The transformer of the preset's size is the control: attention in every layer, see `lfm.presets.Preset.twin`."""
     seed: int = Field(default=0, ge=0, lt=2**32)
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Of matrix products; weights, optimizer and loss are float32. "bfloat16" wherever the device is made for it, "auto" on
+    such GPUs only; elsewhere float32, since emulation is many times slower."""
     optimizer: Optimizer = Optimizer()
     batch: Batch = Batch()
     schedule: Schedule = Schedule()

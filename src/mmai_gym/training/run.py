@@ -179,6 +179,7 @@ def _card(
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "device": str(model.device),
         "processes": jobs[0].ranks.count,
+        "precision": "bfloat16" if jobs[0].bfloat16 else "float32",
         "fill": [
             round(_total(job.plan, job.train.lengths) / job.plan.padded(job.train.lengths), 4) for job in jobs
         ],

@@ -26,6 +26,7 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArgu
 
 from mmai_gym.contracts import Progress
 from mmai_gym.training import resume
+from mmai_gym.training.allocator import keep_freed_memory
 from mmai_gym.training.compiled import compile_layers
 from mmai_gym.training.feed import Batch, StepFeed, predicted
 from mmai_gym.training.job import Meter, StageJob
@@ -38,8 +39,8 @@ def train_stage(
 ) -> tuple[PreTrainedModel, Meter]:
     """Train through a stage, from its last saved state if there is one.
 
-    Where the stage was finished before, its weights are loaded and nothing is trained. Float32 on a CPU; bfloat16
-    autocast on an NVIDIA GPU that has it; one device per process.
+    Where the stage was finished before, its weights are loaded and nothing is trained. The precision is the
+    recipe's, by autocast; one device per process.
 
     Returns:
         The model and the meter at the end of the stage. The model is `model`, trained in place, except where its
@@ -61,6 +62,7 @@ def train_stage(
             _load_weights(model, state)
             return model, meter
     log.rewind(job.first_step + (resume.step_of(state) if state else 0))
+    keep_freed_memory()
     use_cache = model.config.use_cache
     trainer = _StageTrainer(model, job, log, meter, progress, resume.step_of(state) if state else 0)
     try:
@@ -180,8 +182,9 @@ def _arguments(job: StageJob) -> TrainingArguments:
             "num_decay_steps": math.floor(optimizer.decay * steps),
             "decay_type": optimizer.decay_shape,
         },
-        bf16=gpu and torch.cuda.is_bf16_supported(),
+        bf16=job.bfloat16,
         use_cpu=not gpu,
+        ddp_find_unused_parameters=False,
         # The feed starts at the step to go on with.
         ignore_data_skip=True,
         # The monitor decides when to log, validate and save.

@@ -37,22 +37,32 @@ def row_flops(config: Any, body: int, lengths: Indices, supervised: Indices) -> 
 
 
 @functools.cache
-def peak_flops() -> float | None:
+def peak_flops(bfloat16: bool) -> float | None:
     """What the device of training can do per second; None for a GPU that `PEAKS` does not know.
 
-    Of a processor, what a product of float32 matrices reaches with the threads that torch uses, the best of five.
+    Of a processor, what a product of matrices reaches with the threads that torch uses, the best of six. Of a GPU, the
+    bfloat16 peak, whatever it is asked to compute in.
     """
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name()
         return next((peak for part, peak in PEAKS.items() if part in name), None)
     side = 1024
-    matrix = torch.rand(side, side)
+    matrix = torch.rand(side, side, dtype=torch.bfloat16 if bfloat16 else torch.float32)
     seconds = []
     for _ in range(6):
         began = time.perf_counter()
         matrix @ matrix
         seconds.append(time.perf_counter() - began)
     return 2 * side**3 / min(seconds)
+
+
+def native_bfloat16() -> bool:
+    """Whether the device of training multiplies bfloat16 in hardware: GPUs since Ampere, processors with AVX-512 BF16 or
+    AMX. On others it is emulated, at a tenth of the speed of float32."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name)() for name in known if hasattr(torch.cpu, name))
 
 
 def peak_memory() -> int:
@@ -66,4 +76,4 @@ def peak_memory() -> int:
 def body_parameters(model: torch.nn.Module) -> int:
     """Parameters without those of the embedding, which is tied to the output layer."""
     total = sum(weight.numel() for weight in model.parameters())
-    return total - model.get_input_embeddings().weight.numel()  # type: ignore[operator]
+    return total - model.get_input_embeddings().weight.numel()
