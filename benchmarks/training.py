@@ -3,9 +3,9 @@ lengths of ZINC250k; the LFM against its transformer twin; the memory of a nano 
 
     python benchmarks/training.py --out docs/results/training.json
 
-Contestants take turns, `--rounds` times, and the ratio to ours is taken within each round, so that a busy neighbour slows
-both; medians are shown. TRL and datasets are needed for its two lines (`pip install trl datasets`); without them these are
-left out. Wall seconds are what counts; seconds of the processor are stored beside them.
+Contestants take turns, `--rounds` times, and ratios are taken within each round, so that a busy neighbour slows all;
+medians are shown. Both the clock on the wall and the seconds of the processor are taken: on a shared machine only the
+latter repeat. TRL and datasets are needed for TRL's lines (`pip install trl datasets`), which are left out without them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ import torch
 import transformers
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from machine import describe, peak_memory
+from machine import describe
 from mmai_gym.lfm.decode import Decoder
 from mmai_gym.lfm.presets import new_model
 from mmai_gym.lfm.quiet import quiet
@@ -40,7 +41,7 @@ from mmai_gym.training.log import TrainingLog, read_log
 from mmai_gym.training.ranks import Ranks
 from mmai_gym.training.recipe import Recipe
 from mmai_gym.training.sft import train_stage
-from mmai_gym.training.throughput import native_bfloat16
+from mmai_gym.training.throughput import native_bfloat16, peak_memory
 
 TOKENS, WIDTH, ROWS = 2048, 256, 20_000
 Speed = dict[str, float]
@@ -199,34 +200,30 @@ def trl(zinc: Zinc, preset: str, steps: int, **settings: Any) -> Speed:
 # --------------------------------------------------------------------------------------------------- twin and memory
 
 
-def context_speed(preset: str, arch: Any, context: int) -> Speed:
-    """Training and decoding tokens per second of a preset at a length of context."""
+def context_speed(preset: str, arch: Any, context: int, what: str) -> Speed:
+    """Tokens per second of training or decoding with a preset at a length of context."""
     model = new_model(preset, TOKENIZER, 0, arch)
     rows = max(1, 2 * TOKENS // context)
     ids = torch.randint(10, len(TOKENIZER), (rows, context), generator=torch.Generator().manual_seed(0))
+    decoder, new = Decoder(model, TOKENIZER), 48
+    prompt = "<|bos|>" + "C" * (context - new - 1)
 
-    def step() -> int:
+    def train() -> int:
         model.train()
         model(input_ids=ids, labels=ids).loss.backward()
         model.zero_grad()
         return ids.numel()
 
-    decoder, new = Decoder(model.eval(), TOKENIZER), 48
-    prompt = "<|bos|>" + "C" * (context - new - 1)
-
     def decode() -> int:
         drawn = decoder.sample([prompt], 8, max_new_tokens=new, seeds=[0])[0]
         return sum(len(one.token_ids) for one in drawn)
 
-    return {"train": _rate(step), "decode": _rate(decode)}
-
-
-def _rate(work: Callable[[], int]) -> float:
+    work = train if what == "train" else decode
     work()
-    began, done = time.perf_counter(), 0
-    while time.perf_counter() - began < 2.0:
+    wall, cpu, done = time.perf_counter(), time.process_time(), 0
+    while time.perf_counter() - wall < 2.0:
         done += work()
-    return done / (time.perf_counter() - began)
+    return {"wall": done / (time.perf_counter() - wall), "cpu": done / (time.process_time() - cpu)}
 
 
 def memory() -> float:
@@ -263,7 +260,7 @@ def summary(results: list[dict[str, Speed]], base: str, key: str) -> dict[str, A
 
 
 def show(title: str, table: dict[str, Any]) -> None:
-    """A few lines of text."""
+    """A table of `summary`, as text."""
     print(f"\n{title}")
     for name, row in table.items():
         low, high = row["ratio_range"]
@@ -280,7 +277,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.memory:
         ours(Zinc(ROWS), "nano", "grouped", 30)
-        print(f"{peak_memory():.3f}")
+        print(f"{peak_memory() / 1e9:.3f}")
         return
     zinc = Zinc()
     preset, steps = options.preset, options.steps
@@ -299,12 +296,14 @@ def main() -> None:
             zinc, preset, 2 * steps, activation_checkpointing=False
         )
     results = race(contestants, options.rounds)
-    shapes = {
-        f"{arch} at {context}": (arch, context) for context in (512, 2048) for arch in ("lfm", "transformer")
+    works = [(what, context) for context in (512, 2048) for what in ("train", "decode")]
+    twins = {
+        f"{what} at {context}": race(
+            {arch: partial(context_speed, preset, arch, context, what) for arch in ("lfm", "transformer")},
+            options.rounds,
+        )
+        for what, context in works
     }
-    contexts = race(
-        {name: lambda s=shape: context_speed(preset, *s) for name, shape in shapes.items()}, options.rounds
-    )
     found = {
         "machine": describe(),
         "preset": preset,
@@ -314,26 +313,20 @@ def main() -> None:
             "packed": round(fill(zinc.lengths, "packed"), 4),
         },
         "nano_peak_memory_gb": memory(),
-        "grouped_over": summary(results, "ours, grouped", "wall"),
-        "grouped_over_by_processor_time": summary(results, "ours, grouped", "cpu"),
-        "packed_over": summary(results, "ours, packed", "wall"),
-        "grouped_bfloat16_over": summary(results, "ours, grouped, bfloat16", "wall"),
+        "ratios": {
+            base: {key: summary(results, base, key) for key in ("wall", "cpu")}
+            for base in results[0]
+            if base.startswith("ours")
+        },
         "lfm_over_twin": {
-            f"{what} at {context}": summary(
-                [{k: row[k] for k in (f"lfm at {context}", f"transformer at {context}")} for row in contexts],
-                f"lfm at {context}",
-                what,
-            )
-            for context in (512, 2048)
-            for what in ("train", "decode")
+            name: {key: summary(rows, "lfm", key) for key in ("wall", "cpu")} for name, rows in twins.items()
         },
     }
-    show("grouped rows, ratio of ours to", found["grouped_over"])
-    show("the same by processor time", found["grouped_over_by_processor_time"])
-    show("packed rows, ratio of ours to", found["packed_over"])
-    show("grouped rows in bfloat16, ratio of ours to", found["grouped_bfloat16_over"])
-    for what, table in found["lfm_over_twin"].items():
-        show(f"LFM against its twin: {what} tokens of context", table)
+    for base, tables in (*found["ratios"].items(), *found["lfm_over_twin"].items()):
+        show(
+            f"{base}: tokens per second of the processor, and the ratio of the first to the others", tables["cpu"]
+        )
+        show(f"{base}: the same by the clock on the wall", tables["wall"])
     print(f"\nfill {found['fill']}; nano takes {found['nano_peak_memory_gb']} GB")
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
