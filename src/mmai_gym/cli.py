@@ -394,13 +394,17 @@ def _run_folder(out: Path, name: str) -> Path:
 def train(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a TOML file.")],
     out: Annotated[Path, typer.Option(help="Run folder; runs/RECIPE by default.")] = Path(),
+    compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; it pays on a GPU.")] = False,
 ) -> None:
-    """Train a model by a recipe. Stopped at any moment, the same command goes on from the last checkpoint."""
+    """Train a model by a recipe. Stopped at any moment, the same command goes on from the last checkpoint.
+
+    On several GPUs: accelerate launch -m mmai_gym train RECIPE.
+    """
     from mmai_gym import training
 
     loaded = training.load_recipe(recipe)
     with progress_bar() as progress:
-        checkpoint = training.train(loaded, _run_folder(out, loaded.name), progress)
+        checkpoint = training.train(loaded, _run_folder(out, loaded.name), progress, compiled=compiled)
     stderr.print(f"model: {checkpoint}", markup=False)
 
 

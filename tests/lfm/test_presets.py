@@ -55,3 +55,16 @@ def test_the_short_convolution_is_not_silent_at_the_start(tokenizer: PreTrainedT
 def test_an_unknown_preset_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"'giga'.*nano, micro, mini"):
         preset("giga", 1000)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_transformer_twin_is_attention_only_and_as_large(
+    name: str, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    lfm, twin = new_model(name, tokenizer, 0), new_model(name, tokenizer, 0, "transformer")
+    assert set(twin.config.layer_types) == {"full_attention"}
+    assert (twin.config.hidden_size, twin.config.num_hidden_layers) == (
+        lfm.config.hidden_size,
+        lfm.config.num_hidden_layers,
+    )
+    assert twin.num_parameters() == pytest.approx(lfm.num_parameters(), rel=0.02)

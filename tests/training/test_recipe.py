@@ -35,6 +35,9 @@ def test_an_unknown_key_is_refused_with_the_file_and_the_nearest_key(wrong: str,
         ("1e-2", "-1", "optimizer.learning_rate"),
         ("seed = 5", "seed = 'five'", "seed"),
         ("max_length = 40", "max_length = 400", "does not fit into a batch of 256 tokens"),
+        ("max_length = 40", "max_length = 40\nmicro_tokens = 30", "forward pass (micro_tokens) of 30 tokens"),
+        ("max_length = 40", 'max_length = 40\nrows = "stacked"', "batch.rows"),
+        ('preset = "toy"', 'preset = "toy"\narch = "mamba"', "arch"),
         ("1e-2", "1e-2\nwarmup = 0.8\ndecay = 0.5", "add up to more than 1"),
         ('name = "first"', 'name = "../up"', "stage.0.name"),
         ('preset = "toy"', "", "give `preset` to train from scratch or `base` to go on from released weights"),
@@ -52,7 +55,7 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_key(given_: str, instead: s
 
 
 def test_an_unknown_recipe_lists_the_shipped_ones_and_the_closest() -> None:
-    with pytest.raises(UsageError, match=r"did you mean 'nano-core'.*nano-core, nano-embedded"):
+    with pytest.raises(UsageError, match=r"did you mean 'nano-core'.*micro-retro, nano-core, nano-embedded"):
         load_recipe("nano-cor")
     with pytest.raises(UsageError, match=r"no recipe file missing\.toml"):
         load_recipe(Path("missing.toml"))
@@ -75,8 +78,13 @@ recipes = section(
     preset=st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=8),
     seed=st.integers(0, 2**32 - 1),
     optimizer=section(learning_rate=st.floats(1e-9, 10), decay=st.floats(0, 0.9), warmup=st.just(0.1)),
-    batch=section(tokens=st.integers(2048, 10**6), max_length=st.integers(4, 2048)),
-    schedule=section(checkpoint_minutes=st.floats(0, 1e6)),
+    batch=section(
+        tokens=st.integers(2048, 10**6),
+        max_length=st.integers(4, 2048),
+        rows=st.sampled_from(["grouped", "packed"]),
+        micro_tokens=st.none() | st.integers(2048, 10**6),
+    ),
+    schedule=section(checkpoint_minutes=st.floats(0, 1e6), probe_minutes=st.none() | st.floats(0, 1e6)),
     stage=st.lists(
         section(
             name=st.from_regex(r"[a-z]{1,8}", fullmatch=True),
@@ -109,4 +117,4 @@ def test_differences_name_the_keys_and_both_values(recipe: Recipe) -> None:
 
 
 def test_the_shipped_recipes_are_found() -> None:
-    assert shipped_recipes() == ["nano-core", "nano-embedded"]
+    assert shipped_recipes() == ["micro-retro", "nano-core", "nano-embedded"]

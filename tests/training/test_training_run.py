@@ -202,6 +202,7 @@ def test_a_half_written_state_is_ignored_and_the_one_before_is_used(
     before = resume.latest(states)
     assert before is not None
     assert resume.step_of(before) == resume.step_of(newest) - 1
+    resume.remove_unsealed(states)
     assert sorted(path.name for path in states.iterdir()) == [before.name]
     train(often, run_folder, toy.quiet)
     assert_same_run(run_folder, finished)

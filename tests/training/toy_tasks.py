@@ -1,6 +1,6 @@
 """Two tasks that a model of 20,000 parameters learns in seconds, and what is needed to train on them.
 
-Run as a program it trains the toy recipe: `python toy_tasks.py RUN MINUTES EPOCHS`. The tests that stop or kill a
+Run as a program it trains the toy recipe: `python toy_tasks.py RUN MINUTES EPOCHS [ROWS]`. The tests that stop or kill a
 training process do it to this one.
 """
 
@@ -113,7 +113,7 @@ def quiet(done: int, total: int, what: str) -> None:
     """A progress callback that shows nothing."""
 
 
-def main(folder: str, checkpoint_minutes: float, epochs: int) -> None:
+def main(folder: str, checkpoint_minutes: float, epochs: int, rows: str = "grouped") -> None:
     """Train the toy recipe, as a process that can be stopped or killed."""
     import torch
 
@@ -122,9 +122,10 @@ def main(folder: str, checkpoint_minutes: float, epochs: int) -> None:
     torch.set_num_threads(1)
     install(setattr, dict.__setitem__)
     text = RECIPE.replace("checkpoint_minutes = 1000", f"checkpoint_minutes = {checkpoint_minutes}")
+    text = text.replace("[batch]", f'[batch]\nrows = "{rows}"')
     recipe = parse_recipe(text.replace("epochs = 1", f"epochs = {epochs}"), "toy.toml")
     train(recipe, Path(folder), quiet)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

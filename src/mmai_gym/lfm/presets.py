@@ -10,17 +10,21 @@ a bare `Lfm2Config` is 32 layers of attention only, ends on another token and ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from mmai_gym.contracts import UsageError
 from mmai_gym.extras import require
 
 if TYPE_CHECKING:
     import torch
-    from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
+    from transformers import Lfm2Config, PreTrainedTokenizerFast
+
+    from mmai_gym.lfm.network import Lfm2ForCausalLM
 
 MAX_POSITIONS = 2048
+
+Arch = Literal["lfm", "transformer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,26 @@ class Preset:
     feed_forward: int
     heads: int
     kv_heads: int
+    arch: Arch = "lfm"
 
     @property
     def layer_types(self) -> list[str]:
-        """Convolution and attention alternate; the stack opens with a convolution and ends with attention."""
-        return ["full_attention" if i % 2 else "conv" for i in range(self.layers)]
+        """Convolution and attention alternate in an LFM, which opens with a convolution and ends with attention."""
+        conv = "conv" if self.arch == "lfm" else "full_attention"
+        return ["full_attention" if i % 2 else conv for i in range(self.layers)]
+
+    def twin(self) -> Preset:
+        """A plain transformer of the same depth, width and, within 2 %, number of parameters.
+
+        Every layer is attention; all else is as in the LFM, which makes it the cleanest control: pre-norm, rotary
+        positions, grouped-query attention with normalised queries and keys, SwiGLU. A convolution has more weights than
+        an attention layer of these shapes, and the feed-forward layers are wider by the difference.
+        """
+        convolutions = self.layer_types.count("conv")
+        conv = 4 * self.hidden**2 + 3 * self.hidden
+        attention = 2 * self.hidden**2 * (self.heads + self.kv_heads) // self.heads + 2 * self.hidden // self.heads
+        wider = convolutions * (conv - attention) / (3 * self.hidden * self.layers)
+        return replace(self, arch="transformer", feed_forward=8 * round((self.feed_forward + wider) / 8))
 
 
 PRESETS: dict[str, Preset] = {
@@ -47,8 +66,8 @@ PRESETS: dict[str, Preset] = {
 """With a vocabulary of 1,000 tokens: nano 1.4M, micro 6.8M, mini 25.2M parameters."""
 
 
-def preset(name: str, vocab_size: int) -> Lfm2Config:
-    """The configuration of preset `name` for a vocabulary of `vocab_size` tokens.
+def preset(name: str, vocab_size: int, arch: Arch = "lfm") -> Lfm2Config:
+    """The configuration of preset `name`, or of its transformer twin, for a vocabulary of `vocab_size` tokens.
 
     Raises:
         UsageError: no preset has that name.
@@ -56,7 +75,8 @@ def preset(name: str, vocab_size: int) -> Lfm2Config:
     """
     if name not in PRESETS:
         raise UsageError(f"there is no LFM preset {name!r}; choose one of {', '.join(PRESETS)}")
-    return config(PRESETS[name], vocab_size)
+    size = PRESETS[name]
+    return config(size.twin() if arch == "transformer" else size, vocab_size)
 
 
 def config(size: Preset, vocab_size: int) -> Lfm2Config:
@@ -81,8 +101,8 @@ def config(size: Preset, vocab_size: int) -> Lfm2Config:
     )
 
 
-def new_model(name: str, tokenizer: PreTrainedTokenizerFast, seed: int) -> Lfm2ForCausalLM:
-    """A freshly initialised LFM of preset `name` (float32, CPU, evaluation mode).
+def new_model(name: str, tokenizer: PreTrainedTokenizerFast, seed: int, arch: Arch = "lfm") -> Lfm2ForCausalLM:
+    """A freshly initialised LFM of preset `name`, or its transformer twin (float32, CPU, evaluation mode).
 
     The same seed gives the same weights whatever was drawn before; the caller's random state is left as it was.
 
@@ -90,9 +110,10 @@ def new_model(name: str, tokenizer: PreTrainedTokenizerFast, seed: int) -> Lfm2F
         UsageError: no preset has that name.
         MissingExtra: torch or transformers is not installed.
     """
-    configuration = preset(name, len(tokenizer))
+    configuration = preset(name, len(tokenizer), arch)
     import torch
-    from transformers import Lfm2ForCausalLM
+
+    from mmai_gym.lfm.network import Lfm2ForCausalLM
 
     with torch.random.fork_rng(devices=[]):
         model = Lfm2ForCausalLM(configuration)

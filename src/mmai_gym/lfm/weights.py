@@ -144,19 +144,22 @@ class Weights:
 
 
 def supports(model: Any) -> bool:
-    """Whether the model is a plain LFM2: all its parts known, in one type, on one device.
+    """Whether the model is a plain LFM2, transformers' or ours: all its parts known, in one type, on one device.
 
     A model of another architecture, with adapters in its layers, quantised or spread out, is not.
     """
     from transformers.models.lfm2 import modeling_lfm2 as lfm2
 
+    from mmai_gym.lfm import network
+
     known = {
         lfm2.Lfm2ForCausalLM, lfm2.Lfm2Model, lfm2.Lfm2DecoderLayer, lfm2.Lfm2Attention, lfm2.Lfm2ShortConv,
         lfm2.Lfm2MLP, lfm2.Lfm2RMSNorm, lfm2.Lfm2RotaryEmbedding, nn.Linear, nn.Embedding, nn.Conv1d, nn.ModuleList,
+        network.Lfm2ForCausalLM, network.SegmentedShortConv,
     }  # fmt: skip
     parameters = list(model.parameters())
     return (
-        type(model) is lfm2.Lfm2ForCausalLM
+        isinstance(model, lfm2.Lfm2ForCausalLM)
         and {type(module) for module in model.modules()} <= known
         and model.model.rotary_emb.rope_type == "default"
         and len({(parameter.device, parameter.dtype) for parameter in parameters}) == 1

@@ -1,68 +1,149 @@
-"""What a model is fed: planned batches as tensors, and the loss on validation rows."""
+"""What a model is fed: planned steps as tensors, made by a thread while the step before is computed; validation rows.
+
+Nothing is tokenised here: a batch is a few array look-ups in the memory-mapped corpus, and one thread is faster than
+worker processes, which would copy every batch once more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 from transformers import PreTrainedModel
 
-from mmai_gym.training.batches import BatchPlan, plan_in_order
+from mmai_gym.lfm.network import IGNORED
+from mmai_gym.training.batches import BatchPlan, Indices, plan_in_order
 from mmai_gym.training.corpus import Corpus
-
-IGNORED = -100
-"""The label that transformers' losses leave out."""
+from mmai_gym.training.shares import share
 
 Batch = dict[str, torch.Tensor]
-
-
-class Rows(Dataset[int]):
-    """The rows of a corpus as the numbers that `Collator` reads them by: copying happens once, into the batch."""
-
-    def __init__(self, corpus: Corpus) -> None:
-        self._n = len(corpus)
-
-    def __len__(self) -> int:
-        return self._n
-
-    def __getitem__(self, index: int) -> int:
-        return int(index)
+T = TypeVar("T")
 
 
 class Collator:
-    """Rows to `input_ids` and `labels`, int64 of shape (rows, longest row), padded on the right with `pad`."""
+    """Rows of a corpus to `input_ids` and `labels`, int64 of shape (lines, longest line), padded on the right with `pad`."""
 
     def __init__(self, corpus: Corpus, pad: int) -> None:
         self._corpus = corpus
         self._pad = pad
 
-    def __call__(self, indices: Iterable[int]) -> Batch:
-        rows = [self._corpus.row(index) for index in indices]
-        shape = (len(rows), max(len(tokens) for tokens, _ in rows))
+    def __call__(self, rows: Iterable[int]) -> Batch:
+        """Each row a line of its own."""
+        return self.fill([np.array([row]) for row in rows], 0)
+
+    def untaught(self, row: int, width: int) -> Batch:
+        """A row without labels, for a pass that has nothing to learn."""
+        batch = self.fill([np.array([row])], width)
+        return batch | {"labels": torch.full_like(batch["labels"], IGNORED)}
+
+    def fill(self, lines: Sequence[Indices], width: int) -> Batch:
+        """The rows of each line. With a `width` lines have so many tokens, and `segments` tells their rows apart."""
+        rows, counts = np.concatenate(lines), np.array([len(line) for line in lines])
+        start = self._corpus.offsets[rows]
+        length = self._corpus.offsets[rows + 1] - start
+        before = np.cumsum(length) - length  # tokens of the rows ahead, over all lines
+        first = np.cumsum(counts) - counts  # where each line's rows begin
+        total = np.add.reduceat(length, first)
+        columns = width or int(total.max())
+        place = before + np.repeat(np.arange(len(lines)) * columns - before[first], counts)
+        within = np.arange(length.sum()) - np.repeat(before, length)
+        source, target = np.repeat(start, length) + within, np.repeat(place, length) + within
+        shape = (len(lines), columns)
         ids, labels = np.full(shape, self._pad, np.int64), np.full(shape, IGNORED, np.int64)
-        for i, (tokens, mask) in enumerate(rows):
-            ids[i, : len(tokens)] = tokens
-            supervised = np.flatnonzero(mask)
-            labels[i, supervised] = tokens[supervised]
-        return {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
+        tokens = self._corpus.tokens[source].astype(np.int64)
+        ids.flat[target] = tokens
+        labels.flat[target] = np.where(self._corpus.mask[source], tokens, IGNORED)
+        batch = {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
+        if width:
+            segments = np.zeros(shape, np.int64)
+            number = np.arange(len(rows)) - np.repeat(first, counts) + 1
+            segments.flat[target] = np.repeat(number, length)
+            batch["segments"] = torch.from_numpy(segments)
+        return batch
 
 
-class PlannedBatches:
-    """A batch sampler that hands out the plan."""
+@dataclass(frozen=True, slots=True)
+class StepFeed:
+    """The steps of a plan from `start` on, each the forward passes of one process: what Trainer takes for a DataLoader.
 
-    batch_size = 1
-    drop_last = False
+    Attributes:
+        tokens: bound on one forward pass, see `shares.share`.
+        pin: copy batches into page-locked memory, from which a GPU fetches them while it computes.
+    """
 
-    def __init__(self, plan: BatchPlan) -> None:
-        self._plan = plan
+    corpus: Corpus
+    plan: BatchPlan
+    pad: int
+    start: int = 0
+    tokens: int | None = None
+    rank: int = 0
+    ranks: int = 1
+    pin: bool = False
 
     def __len__(self) -> int:
-        return len(self._plan)
+        """Steps of the whole plan."""
+        return len(self.plan)
 
-    def __iter__(self) -> Iterator[list[int]]:
-        return (self._plan[i].tolist() for i in range(len(self._plan)))
+    def __iter__(self) -> Iterator[list[Batch]]:
+        return ahead(self._steps())
+
+    def _steps(self) -> Iterator[list[Batch]]:
+        collate, lengths, width = Collator(self.corpus, self.pad), self.corpus.lengths, self.plan.width
+        for step in range(self.start, len(self.plan)):
+            lines = self.plan.lines_of(step)
+            sizes = [width or int(lengths[line[0]]) for line in lines]
+            passes = [
+                collate.fill(part, width) if part else collate.untaught(int(self.plan[step][0]), width)
+                for part in share(lines, sizes, self.tokens, self.rank, self.ranks)
+            ]
+            yield [{k: v.pin_memory() for k, v in one.items()} for one in passes] if self.pin else passes
+
+
+def ahead(items: Iterator[T], depth: int = 2) -> Iterator[T]:
+    """The items of an iterator, up to `depth` of them made in advance by a thread. Its exceptions are raised here."""
+    made: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(entry: tuple[bool, T | BaseException | None]) -> None:
+        waiting = True
+        while waiting and not stop.is_set():
+            with suppress(queue.Full):
+                made.put(entry, timeout=0.1)
+                waiting = False
+
+    def work() -> None:
+        try:
+            for item in items:
+                put((True, item))
+                if stop.is_set():
+                    return
+            put((False, None))
+        except BaseException as error:
+            put((False, error))
+
+    threading.Thread(target=work, daemon=True, name="training-feed").start()
+    try:
+        while True:
+            more, item = made.get()
+            if more:
+                yield item  # type: ignore[misc]
+            elif item is None:
+                return
+            else:
+                raise item  # type: ignore[misc]
+    finally:
+        stop.set()
+
+
+def predicted(corpus: Corpus) -> Indices:
+    """Supervised tokens per row that a token before them foretells: all but a row's first. Shape (n_rows,)."""
+    return corpus.supervised - corpus.mask[corpus.offsets[:-1]]
 
 
 def validation_loss(
@@ -79,15 +160,22 @@ def validation_loss(
     model.eval()
     with torch.no_grad():
         for i in range(len(plan)):
-            batch = collate(plan[i])
-            labels = batch["labels"][:, 1:].to(device)
-            logits = model(input_ids=batch["input_ids"].to(device), use_cache=False).logits[:, :-1].float()
-            per_token = torch.nn.functional.cross_entropy(
-                logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none"
-            )
+            batch = {name: tensor.to(device) for name, tensor in collate(plan[i]).items()}
             task = corpus.tasks[plan[i]]
-            np.add.at(loss, task, per_token.sum(1).double().cpu().numpy())
-            np.add.at(count, task, (labels != IGNORED).sum(1).cpu().numpy())
+            np.add.at(loss, task, _row_losses(model, batch).double().cpu().numpy())
+            np.add.at(count, task, (batch["labels"][:, 1:] != IGNORED).sum(1).cpu().numpy())
     model.train(training)
     by_task = {name: float(loss[i] / count[i]) for i, name in enumerate(names) if count[i]}
     return by_task, float(np.mean(list(by_task.values())))
+
+
+def _row_losses(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Summed loss of each row, in nats, of any causal model; ours computes the output layer where it is asked for."""
+    output = model(**batch)
+    losses = getattr(output, "token_losses", None)
+    if losses is None:
+        labels = batch["labels"][:, 1:]
+        losses = torch.nn.functional.cross_entropy(
+            output.logits[:, :-1].float().transpose(1, 2), labels, ignore_index=IGNORED, reduction="none"
+        )
+    return losses.sum(1)

@@ -19,8 +19,11 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
     """The lines of a `log.jsonl` in order; empty where there is none.
 
     Each has `stage` and `step` (counted over the whole run). A training line has `loss` (nats per supervised
-    token, mean since the line before), `learning_rate`, `tokens` (seen so far, without padding), `tokens_per_second`,
-    `supervised_per_second` and `wall_seconds`; a validation line has `validation_loss` and `validation_by_task`.
+    token, mean since the line before), `learning_rate`, `tokens` (seen so far, without padding), `tokens_per_second` and
+    `supervised_per_second` (of training alone, over all processes), `model_flops_utilisation` (see `throughput.row_flops`;
+    null for an unknown GPU), `peak_memory_mb` (of the main process or its GPU) and `wall_seconds` (everything); a validation
+    line has `validation_loss` and `validation_by_task`; a probe's line has `exact_match` and `exact_match_n` by task, and
+    `probe_seconds`.
 
     Raises:
         DataError: a line other than an incomplete last one is not a JSON object.
@@ -58,6 +61,16 @@ class TrainingLog:
         """Write one line and hand it to the operating system."""
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(_text(line))
+
+
+class SilentLog(TrainingLog):
+    """Of a process that does not lead: another one writes."""
+
+    def rewind(self, step: int) -> None:
+        """Nothing."""
+
+    def append(self, **line: Any) -> None:
+        """Nothing."""
 
 
 def _text(line: dict[str, Any]) -> str:

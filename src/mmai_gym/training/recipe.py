@@ -59,19 +59,26 @@ class Optimizer(_Section):
 
 
 class Batch(_Section):
-    """Rows of similar length, padded to the longest, up to a number of tokens per optimizer step."""
+    """Which rows share an optimizer step: up to a number of tokens, whatever the number of devices."""
 
+    rows: Literal["grouped", "packed"] = "grouped"
+    """Rows of similar length are padded to the longest; or several fill a line of `max_length` tokens, kept apart by the
+    network."""
     tokens: int = Field(default=6144, ge=8)
-    """Padded tokens."""
+    """Of one step, over all devices, padding included."""
+    micro_tokens: int | None = Field(default=None, ge=8)
+    """At most so many on one device at a time: a larger step is summed up from several passes. It changes the memory that
+    training takes, and no number but by rounding. None: the whole of a device's share at once."""
     max_length: int = Field(default=512, ge=4, le=2048)
     """A row with more tokens is left out and counted; it is never cut."""
 
     @model_validator(mode="after")
     def _a_row_fits(self) -> Batch:
-        if self.max_length > self.tokens:
-            raise ValueError(
-                f"a row of max_length {self.max_length} does not fit into a batch of {self.tokens} tokens"
-            )
+        for what, tokens in (("batch", self.tokens), ("forward pass (micro_tokens)", self.micro_tokens)):
+            if tokens is not None and self.max_length > tokens:
+                raise ValueError(
+                    f"a row of max_length {self.max_length} does not fit into a {what} of {tokens} tokens"
+                )
         return self
 
 
@@ -83,6 +90,10 @@ class Schedule(_Section):
     validate_rows: int = Field(default=64, ge=1)
     """Validation examples per task, chosen by hash."""
     checkpoint_minutes: float = Field(default=2.0, ge=0)
+    probe_minutes: float | None = Field(default=None, ge=0)
+    """After so many minutes of training, let the model answer validation examples, and at the end; None for never."""
+    probe_examples: int = Field(default=200, ge=1)
+    """Validation examples per task that it answers, chosen by hash."""
 
 
 class Exclude(_Section):
@@ -143,11 +154,16 @@ class Recipe(_Section):
     """The size of an LFM that is trained from scratch; or instead of it:"""
     base: str | None = None
     """A released LFM2 or LFM2.5 to go on from: a hub id, with @REVISION behind it to fix the commit, or a local folder."""
+    arch: Literal["lfm", "transformer"] = "lfm"
+    """The transformer of the preset's size is the control: attention in every layer, see `lfm.presets.Preset.twin`."""
     date: str | None = None
     """What the base's chat template takes for today, YYYY-MM-DD."""
     lora: Lora | None = None
     """Train adapters on the base; without it, all weights."""
     seed: int = Field(default=0, ge=0, lt=2**32)
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Of matrix products; weights, optimizer and loss are float32. "bfloat16" wherever the device is made for it, "auto" on
+    such GPUs only; elsewhere float32, since emulation is many times slower."""
     optimizer: Optimizer = Optimizer()
     batch: Batch = Batch()
     schedule: Schedule = Schedule()
@@ -183,6 +199,8 @@ class Recipe(_Section):
             if extra:
                 raise ValueError(f"`{extra[0]}` goes with `base`; a preset has none, take it out")
             return self
+        if self.arch != "lfm":
+            raise ValueError("`arch` goes with `preset`; a base is what it is, take it out")
         try:
             datetime.date.fromisoformat(self.date or "")
         except ValueError:

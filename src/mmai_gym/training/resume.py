@@ -2,7 +2,7 @@
 
 A state is a folder of several files, so there is a moment at which some are written and some are not. The last
 file to be written is a seal with the size of all the others. A folder without it, or whose files have other
-sizes, is what a killed process left: it is removed, and training goes on from the state before.
+sizes, is what a killed process left: it is ignored and removed, and training goes on from the state before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ SEAL = "sealed.json"
 
 def seal(folder: Path, meter: dict[str, float]) -> None:
     """Declare the state in `folder` complete. `meter` is kept with it."""
-    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    # Sharded weights and optimizer states lie in folders of their own.
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
     for name in sizes:
         with (folder / name).open("rb") as file:
             os.fsync(file.fileno())
@@ -31,12 +33,15 @@ def seal(folder: Path, meter: dict[str, float]) -> None:
 
 
 def latest(folder: Path) -> Path | None:
-    """The sealed state with the most steps, or None. Unsealed ones are removed."""
-    states = sorted(folder.glob("checkpoint-*"), key=step_of, reverse=True)
-    for state in states:
+    """The sealed state with the most steps, or None."""
+    return max(filter(_is_sealed, folder.glob("checkpoint-*")), key=step_of, default=None)
+
+
+def remove_unsealed(folder: Path) -> None:
+    """Delete what a killed process left half written."""
+    for state in folder.glob("checkpoint-*"):
         if not _is_sealed(state):
             shutil.rmtree(state)
-    return next((state for state in states if state.is_dir()), None)
 
 
 def step_of(state: Path) -> int:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,21 +27,27 @@ from mmai_gym.tasks.rendering import template_hash
 from mmai_gym.training.batches import BatchPlan, plan_stage
 from mmai_gym.training.building import build, tokenizer_hash
 from mmai_gym.training.corpus import Corpus
-from mmai_gym.training.log import LOG, TrainingLog, read_log
+from mmai_gym.training.log import LOG, SilentLog, TrainingLog, read_log
+from mmai_gym.training.ranks import Ranks
 from mmai_gym.training.recipe import Recipe, Stage, parse_recipe
-from mmai_gym.training.starting import Fresh, FromReleased, starting_point
+from mmai_gym.training.starting import Fresh, StartingPoint, starting_point
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    from mmai_gym.training.sft import Meter, StageJob
+    from mmai_gym.training.job import Meter, StageJob
 
 RECIPE, CORPUS, STAGES, CHECKPOINT = "recipe.toml", "corpus", "stages", "checkpoint"
 CARD = "card.json"
 
 
-def train(recipe: Recipe, folder: str | Path, progress: Progress) -> Path:
+def train(recipe: Recipe, folder: str | Path, progress: Progress, *, compiled: bool = False) -> Path:
     """Train by `recipe` in the run folder `folder`, from wherever it stands, and return the checkpoint's folder.
+
+    Under `accelerate launch` every process calls this: the main one claims the folder, builds the corpora and writes.
+
+    Args:
+        compiled: make the layers with torch.compile, which takes a minute and pays on a GPU.
 
     Raises:
         UsageError: the folder was made by another recipe, is used by another process, or the recipe names an
@@ -49,26 +55,48 @@ def train(recipe: Recipe, folder: str | Path, progress: Progress) -> Path:
         CheckpointError: the released model that it starts from cannot be had, or is no chat model.
         DataError: a task's data is missing, or a corpus is damaged.
         MissingExtra: torch, transformers or accelerate is not installed.
+        GymError: another process of the run failed.
         KeyboardInterrupt: an interrupt arrived; what was done is saved.
     """
     require("torch", "transformers", "accelerate", "safetensors", "tokenizers")
-    folder = Path(folder)
-    with _claimed(folder, recipe):
-        result = folder / CHECKPOINT
-        if (result / CARD).is_file():
+    from mmai_gym.lfm import checkpoint
+    from mmai_gym.lfm.quiet import quiet
+
+    folder, ranks = Path(folder), Ranks.join()
+    result = folder / CHECKPOINT
+    if not ranks.main:
+        progress = _unseen
+    with ExitStack() as held, quiet():
+        done, start = False, None
+        with ranks.together():
+            if ranks.main:
+                held.enter_context(_claimed(folder, recipe))
+                done = (result / CARD).is_file()
+                start = None if done else starting_point(recipe, folder)
+        if ranks.any(done):
             progress(1, 1, f"{result} is trained already; delete {folder} to train it again")
             return result
-        from mmai_gym.lfm import checkpoint
-        from mmai_gym.lfm.quiet import quiet
-
-        with quiet():
-            start = starting_point(recipe, folder)
+        start = start or starting_point(
+            recipe, folder
+        )  # the others find what the main process has fetched and noted
+        with ranks.together():
             model = start.model()
-            jobs = _jobs(recipe, folder, start, progress)
-            meter = _train_stages(model, jobs, TrainingLog(folder / LOG), progress)
-            model, origin = start.finish(model)
-            card = _card(recipe, folder, model, start.tokenizer, jobs, meter) | origin
-            return checkpoint.save(result, model.to("cpu"), start.tokenizer, card)
+            if ranks.main:
+                for stage in recipe.stages:
+                    _build(recipe, stage, folder, start, progress)
+        jobs = _jobs(recipe, folder, start, ranks, compiled)
+        log = TrainingLog(folder / LOG) if ranks.main else SilentLog(folder / LOG)
+        model, meter = _train_stages(model, jobs, log, progress)
+        with ranks.together():
+            if ranks.main:
+                model, origin = start.finish(model)
+                card = _card(recipe, folder, model, start.tokenizer, jobs, meter) | origin
+                checkpoint.save(result, model.to("cpu"), start.tokenizer, card)
+    return result
+
+
+def _unseen(done: int, total: int, what: str) -> None:
+    """The progress of a process that does not lead."""
 
 
 def build_corpora(recipe: Recipe, folder: str | Path, progress: Progress) -> list[Path]:
@@ -90,48 +118,51 @@ def recipe_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
 
 
 def _build(
-    recipe: Recipe, stage: Stage, folder: Path, start: Fresh | FromReleased, progress: Progress
+    recipe: Recipe, stage: Stage, folder: Path, start: StartingPoint, progress: Progress
 ) -> tuple[Corpus, Corpus]:
     return build(recipe, stage, folder / CORPUS / stage.name, start.tokenizer, progress, start.dialect)
 
 
-def _jobs(recipe: Recipe, folder: Path, start: Fresh | FromReleased, progress: Progress) -> list[StageJob]:
-    from mmai_gym.training.sft import StageJob
+def _jobs(recipe: Recipe, folder: Path, start: StartingPoint, ranks: Ranks, compiled: bool) -> list[StageJob]:
+    """The stages of a run whose corpora are built."""
+    from mmai_gym.training.job import StageJob
 
-    corpora = [_build(recipe, stage, folder, start, progress) for stage in recipe.stages]
-    plans = [
-        plan_stage(train.lengths, recipe.batch.tokens, stage.epochs, recipe.seed, stage.name)
-        for stage, (train, _) in zip(recipe.stages, corpora, strict=True)
-    ]
+    batch = recipe.batch
     jobs: list[StageJob] = []
     steps = tokens = 0
+    folders = [folder / CORPUS / stage.name for stage in recipe.stages]
+    corpora = [(Corpus.open(one / "train"), Corpus.open(one / "valid")) for one in folders]
+    plans = [
+        plan_stage(
+            train.lengths, batch.tokens, stage.epochs, recipe.seed, stage.name, batch.rows, batch.max_length
+        )
+        for stage, (train, _) in zip(recipe.stages, corpora, strict=True)
+    ]
     for stage, (train, valid), plan in zip(recipe.stages, corpora, plans, strict=True):
         jobs.append(
             StageJob(
-                recipe, stage, train, valid, plan, folder / STAGES / stage.name, _pad(start.tokenizer),
-                first_step=steps, first_token=tokens, run_steps=sum(map(len, plans)),
+                recipe, stage, train, valid, plan, folder / STAGES / stage.name, start, first_step=steps,
+                first_token=tokens, run_steps=sum(map(len, plans)), ranks=ranks, compiled=compiled,
             )
         )  # fmt: skip
         steps, tokens = steps + len(plan), tokens + _total(plan, train.lengths)
     return jobs
 
 
-def _pad(tokenizer: PreTrainedTokenizerFast) -> int:
-    """What fills the ends of short rows. It is never supervised, so the end token serves where there is no other."""
-    return int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
-
-
 def _total(plan: BatchPlan, per_row: Any) -> int:
     return int(plan.cumulative(per_row)[-1])
 
 
-def _train_stages(model: PreTrainedModel, jobs: list[StageJob], log: TrainingLog, progress: Progress) -> Meter:
-    from mmai_gym.training.sft import Meter, train_stage
+def _train_stages(
+    model: PreTrainedModel, jobs: list[StageJob], log: TrainingLog, progress: Progress
+) -> tuple[PreTrainedModel, Meter]:
+    from mmai_gym.training.job import Meter
+    from mmai_gym.training.sft import train_stage
 
     meter = Meter()
     for job in jobs:
-        meter = train_stage(model, job, log, meter, progress)
-    return meter
+        model, meter = train_stage(model, job, log, meter, progress)
+    return model, meter
 
 
 def _card(
@@ -152,6 +183,11 @@ def _card(
         "tokenizer": tokenizer_hash(tokenizer),
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "device": str(model.device),
+        "processes": jobs[0].ranks.count,
+        "precision": "bfloat16" if jobs[0].bfloat16 else "float32",
+        "fill": [
+            round(_total(job.plan, job.train.lengths) / job.plan.padded(job.train.lengths), 4) for job in jobs
+        ],
         "steps": sum(len(job.plan) for job in jobs),
         "tokens": sum(_total(job.plan, job.train.lengths) for job in jobs),
         "supervised_tokens": sum(_total(job.plan, job.train.supervised) for job in jobs),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BASE, ADAPTER = "base.json", "adapter"
 
 
-def starting_point(recipe: Recipe, folder: Path) -> Fresh | FromReleased:
+def starting_point(recipe: Recipe, folder: Path) -> StartingPoint:
     """What `recipe` starts from, in the run folder `folder`, which must be there.
 
     Raises:
@@ -57,7 +57,7 @@ class Fresh:
         """The network before its first step (float32, CPU)."""
         from mmai_gym.lfm import presets
 
-        return presets.new_model(self.recipe.preset or "", self.tokenizer, self.recipe.seed)
+        return presets.new_model(self.recipe.preset or "", self.tokenizer, self.recipe.seed, self.recipe.arch)
 
     def finish(self, model: PreTrainedModel) -> tuple[PreTrainedModel, dict[str, Any]]:
         """The trained network as it is saved, and what its card says of where it started."""
@@ -118,8 +118,9 @@ class FromReleased:
     def model(self) -> PreTrainedModel:
         """The released network (float32, CPU), with adapters on it where the recipe has `[lora]`."""
         from mmai_gym.lfm import released
+        from mmai_gym.lfm.network import adopt
 
-        model = released.load(self._released)
+        model = adopt(released.load(self._released))
         if self.recipe.lora is None:
             return model
         return adapted(model, self.recipe.lora, self.recipe.seed, self.name, self.commit)
@@ -148,3 +149,6 @@ class FromReleased:
         from mmai_gym.lfm.released import Released
 
         return Released(self.name, self.files, self.commit)
+
+
+StartingPoint = Fresh | FromReleased
