@@ -48,7 +48,9 @@ def peak_flops(bfloat16: bool) -> float | None:
         name = torch.cuda.get_device_name()
         return next((peak for part, peak in PEAKS.items() if part in name), None)
     side = 1024
-    matrix = torch.rand(side, side, dtype=torch.bfloat16 if bfloat16 else torch.float32)
+    # Drawn apart: numbers taken from torch's own generator would change the dropout of the steps to come.
+    matrix = torch.rand(side, side, generator=torch.Generator().manual_seed(0))
+    matrix = matrix.to(torch.bfloat16 if bfloat16 else torch.float32)
     seconds = []
     for _ in range(6):
         began = time.perf_counter()
