@@ -8,6 +8,7 @@ pointer, a connection that broke), and a message that names the reason saves its
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
@@ -51,6 +52,21 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Hold the making of a file: another process that wants to make the same waits here, and then finds it made.
+
+    The kernel lets go when the process ends, however it ends.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = lock.open("a")
+    with stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def sha256_of(path: Path) -> str:

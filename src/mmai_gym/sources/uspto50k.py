@@ -17,12 +17,13 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from rdkit import rdBase
 
@@ -30,9 +31,10 @@ from mmai_gym.contracts import DataError, InvalidMolecule, Progress, Split, row_
 from mmai_gym.molecules import canonical_set, connectivity
 from mmai_gym.sources.derived import derived_table
 from mmai_gym.sources.fetching import path_of
-from mmai_gym.sources.files import cache_dir, sha256_of, write_atomically
+from mmai_gym.sources.files import cache_dir, one_at_a_time, sha256_of, write_atomically
 from mmai_gym.sources.manifest import Dataset, File, dataset
 from mmai_gym.sources.memory import kept
+from mmai_gym.workers import WorkerPool
 
 SIZES: Mapping[Split, int] = {"train": 39_964, "valid": 5_001, "test": 5_007}
 """Rows per split under RDKit 2026.09.1; another release may canonicalise, and so keep, a few train rows
@@ -47,7 +49,11 @@ _HEADER = "class\tproduct\treactants\tpandegroup_split\n"
 _LIU_PARTS = ("train", "valid", "test")
 _CLASS_TOKEN = re.compile(r"<RX_(10|[1-9])>")
 _PROGRESS_EVERY = 500
+_CHUNK = 500  # reactions that travel to a worker together
+_SECONDS_PER_CHUNK = 300.0
 
+T = TypeVar("T")
+R = TypeVar("R")
 Omission = Literal["reaction", "product", "skeleton"]
 
 
@@ -83,8 +89,8 @@ def derive_train(progress: Progress | None = None) -> Path:
     """Make the training table, unless the cache has it already, and say where it is.
 
     A tab-separated table of class, product, reactants and part of the Liu split; beside it a JSON file with the
-    RDKit release, the table's sha256, and the omitted rows by reason. It costs about a minute of one core, once
-    per release of RDKit. `progress` is called with rows read, rows in all, and what is being done.
+    RDKit release, the table's sha256, and the omitted rows by reason. It costs about a minute of
+    processor time, once per release of RDKit. `progress` is called with rows read, rows in all, and what is being done.
 
     Raises:
         DataError: a source file is missing or damaged, or the table differs from the known one although RDKit is
@@ -156,6 +162,11 @@ def _train_record(progress: Progress | None) -> dict[str, Any]:
     stored = _read_record(table, sidecar)
     if stored is not None:
         return stored
+    with one_at_a_time(table):
+        return _read_record(table, sidecar) or _made_record(table, sidecar, progress)
+
+
+def _made_record(table: Path, sidecar: Path, progress: Progress | None) -> dict[str, Any]:
     lines, omitted = _derive(dataset("uspto-50k"), progress)
     content = (_HEADER + "".join(lines)).encode()
     record = {
@@ -197,16 +208,16 @@ def _derive(source: Dataset, progress: Progress | None) -> tuple[list[str], dict
             held_out.add((product, reactants))
             report()
     products = {product for product, _ in held_out}
-    skeletons = {skeleton for product in products if (skeleton := _skeleton(product))}
+    skeletons = set(filter(None, _on_all_cores(skeletons_of, sorted(products))))
 
     lines: list[str] = []
     omitted: dict[Omission, list[int]] = {"reaction": [], "product": [], "skeleton": []}
-    for position, (part, number, product, reactants) in enumerate(_liu_rows(source)):
+    for position, (part, number, product, reactants, skeleton) in enumerate(_liu_rows(source)):
         if (product, reactants) in held_out:
             omitted["reaction"].append(position)
         elif product in products:
             omitted["product"].append(position)
-        elif _skeleton(product) in skeletons:
+        elif skeleton in skeletons:
             omitted["skeleton"].append(position)
         else:
             lines.append(f"{number}\t{product}\t{reactants}\t{part}\n")
@@ -214,16 +225,10 @@ def _derive(source: Dataset, progress: Progress | None) -> tuple[list[str], dict
     return lines, omitted
 
 
-def _skeleton(product: str) -> str | None:
-    """First block of the InChIKey, or None for a structure that has none."""
-    try:
-        return connectivity(product)
-    except InvalidMolecule:
-        return None
-
-
-def _liu_rows(source: Dataset) -> Iterator[tuple[str, int, str, str]]:
-    """(part, class, product, reactants) per line of the Liu files, in the order train, valid, test."""
+def _liu_rows(source: Dataset) -> Iterator[tuple[str, int, str, str, str | None]]:
+    """(part, class, product, reactants, skeleton) per line of the Liu files, in the order train, valid, test."""
+    written: list[tuple[str, str]] = []
+    places: list[tuple[str, int, str]] = []
     for part in _LIU_PARTS:
         questions, answers = source.file(f"liu-{part}-sources"), source.file(f"liu-{part}-targets")
         left = path_of(questions).read_text(encoding="ascii").splitlines()
@@ -232,14 +237,57 @@ def _liu_rows(source: Dataset) -> Iterator[tuple[str, int, str, str]]:
         _require_rows(answers, len(right))
         for line, (question, answer) in enumerate(zip(left, right, strict=True), start=1):
             token, *characters = question.split()
-            try:
-                match = _CLASS_TOKEN.fullmatch(token)
-                if match is None:
-                    raise DataError(f"{questions.path}, line {line}: {token!r} is no reaction class")
-                product, reactants = canonical_set("".join(characters)), canonical_set("".join(answer.split()))
-            except InvalidMolecule as error:
-                raise DataError(f"{questions.path} or {answers.path}, line {line}: {error}") from error
-            yield part, int(match[1]), product, reactants
+            match = _CLASS_TOKEN.fullmatch(token)
+            if match is None:
+                raise DataError(f"{questions.path}, line {line}: {token!r} is no reaction class")
+            written.append(("".join(characters), "".join(answer.split())))
+            places.append((part, int(match[1]), f"{questions.path} or {answers.path}, line {line}"))
+    found = _on_all_cores(canonical_sides, written)
+    for (part, number, where), sides in zip(places, found, strict=True):
+        if isinstance(sides, str):
+            raise DataError(f"{where}: {sides}")
+        yield part, number, *sides
+
+
+def _on_all_cores(function: Callable[[list[T]], list[R]], items: Sequence[T]) -> Iterator[R]:
+    """`function` of all items, which takes some at a time and gives as many back; few are not worth starting workers."""
+    chunks = [list(items[start : start + _CHUNK]) for start in range(0, len(items), _CHUNK)]
+    if len(chunks) == 1:
+        yield from function(chunks[0])
+        return
+    with WorkerPool(function, workers=os.cpu_count() or 1, seconds=_SECONDS_PER_CHUNK) as pool:
+        for outcome in pool.map(chunks):
+            if outcome.error is not None:
+                raise DataError(f"cannot read USPTO-50k: {outcome.error} {outcome.detail}".rstrip())
+            yield from outcome.value
+
+
+def canonical_sides(reactions: list[tuple[str, str]]) -> list[tuple[str, str, str | None] | str]:
+    """Product, reactants and skeleton of the product, of each reaction; the reason where it cannot be read.
+
+    Like `skeletons_of`, for a worker to compute.
+    """
+    return [_sides(*reaction) for reaction in reactions]
+
+
+def _sides(product: str, reactants: str) -> tuple[str, str, str | None] | str:
+    try:
+        product, reactants = canonical_set(product), canonical_set(reactants)
+    except InvalidMolecule as error:
+        return str(error)
+    return product, reactants, _skeleton(product)
+
+
+def skeletons_of(products: list[str]) -> list[str | None]:
+    """First block of the InChIKey of each, None for a structure that has none."""
+    return list(map(_skeleton, products))
+
+
+def _skeleton(product: str) -> str | None:
+    try:
+        return connectivity(product)
+    except InvalidMolecule:
+        return None
 
 
 def _compare_with_known(record: Mapping[str, Any]) -> None:
