@@ -152,7 +152,7 @@ class Monitor(TrainerCallback):
             step=job.first_step + step,
             exact_match={name: row["exact"] for name, row in found.items()},
             exact_match_n={name: int(row["n"]) for name, row in found.items()},
-            probe_seconds=round(taken["seconds"], 2),
+            probe_seconds=round(taken["seconds"], 3),
         )
 
 
