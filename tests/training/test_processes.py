@@ -62,7 +62,7 @@ def test_a_probe_answers_validation_examples_and_its_time_is_logged(tmp_path: Pa
     assert set(probes[-1]["exact_match"]) == {"toy/length", "toy/parity"}
     assert probes[-1]["exact_match_n"] == {"toy/length": 5, "toy/parity": 5}
     assert all(0 <= value <= 1 for value in probes[-1]["exact_match"].values())
-    assert probes[-1]["probe_seconds"] > 0
+    assert probes[-1]["probe_seconds"] >= 0
     assert probes[-1]["step"] == read_log(folder / "log.jsonl")[-1]["step"]
     plain = trained(toy.RECIPE, tmp_path / "plain")
     assert curve(plain) == curve(folder), "a probe leaves training as it was"

@@ -17,7 +17,7 @@ def compile_layers(model: torch.nn.Module, *, one_shape: bool) -> None:
 
 @contextmanager
 def uncompiled(model: torch.nn.Module) -> Iterator[None]:
-    """Run the plain layers for a while: decoding has a new shape at every step, and would be compiled for each."""
+    """Run the plain layers for a while: validation and decoding have shapes of their own, and would be compiled for each."""
     kept = [(layer, layer._compiled_call_impl) for layer in _layers(model)]
     for layer, _ in kept:
         layer._compiled_call_impl = None

@@ -78,10 +78,10 @@ class Monitor(TrainerCallback):
         if last or step % schedule.log_steps == 0:
             self._write_line(step)
         if len(self._job.valid) and (last or step % schedule.validate_steps == 0):
-            with self._aside():
+            with self._aside(), uncompiled(self._model):
                 self._validate(step)
         if schedule.probe_minutes is not None and ranks.any(self._probe_clock.due(last)):
-            with self._aside():
+            with self._aside(), uncompiled(self._model):
                 self._probe(step)
         self.interrupted = ranks.any(self.interrupted)
         overdue = time.perf_counter() - self._saved >= 60 * schedule.checkpoint_minutes
@@ -144,14 +144,14 @@ class Monitor(TrainerCallback):
 
     def _probe(self, step: int) -> None:
         job = self._job
-        with self._probe_clock.probing() as taken, uncompiled(self._model):
+        with self._probe_clock.probing() as taken:
             found = exact_match(self._model, job.start, job.recipe, job.stage)
         self._log.append(
             stage=job.stage.name,
             step=job.first_step + step,
             exact_match={name: row["exact"] for name, row in found.items()},
             exact_match_n={name: int(row["n"]) for name, row in found.items()},
-            probe_seconds=round(taken["seconds"], 2),
+            probe_seconds=round(taken["seconds"], 3),
         )
 
 

@@ -72,6 +72,9 @@ def train_stage(
     finally:
         model.config.use_cache = use_cache
     if trainer.monitor.interrupted:
+        if not job.ranks.main:
+            # A launcher ends all processes as soon as one of them fails. The main one has to say what was saved first.
+            raise SystemExit(0)
         raise KeyboardInterrupt(
             f"saved after step {trainer.state.global_step} of stage {job.stage.name!r}; "
             "run the same command again to go on"
