@@ -50,6 +50,7 @@ def train_stage(
     Raises:
         KeyboardInterrupt: an interrupt arrived (Ctrl-C or SIGTERM); the state was saved first.
         GymError: the loss is not a finite number, or another process stopped.
+        SystemExit: as KeyboardInterrupt, in a process that is not the main one (code 0).
     """
     with job.ranks.together():
         if job.ranks.main:
