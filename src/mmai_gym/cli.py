@@ -398,7 +398,7 @@ def train(
 ) -> None:
     """Train a model by a recipe. Stopped at any moment, the same command goes on from the last checkpoint.
 
-    On several GPUs: accelerate launch -m mmai_gym train RECIPE.
+    On several GPUs: accelerate launch --multi_gpu -m mmai_gym train RECIPE.
     """
     from mmai_gym import training
 

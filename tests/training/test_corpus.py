@@ -12,16 +12,17 @@ from mmai_gym import tasks
 from mmai_gym.contracts import DataError, Example
 from mmai_gym.lfm.dialect import COMPACT, Turn
 from mmai_gym.tasks.rendering import compact_row
-from mmai_gym.training import Corpus, Recipe, build, parse_recipe, recipe_tokenizer
+from mmai_gym.training import Corpus, Recipe, build, parse_recipe
 from mmai_gym.training.choosing import choose
 from mmai_gym.training.corpus import DTYPES
+from mmai_gym.training.starting import Fresh
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerFast:
     with pytest.MonkeyPatch.context() as patch:
         toy.install(patch.setattr, patch.setitem)
-        return recipe_tokenizer(parse_recipe(toy.RECIPE, "toy.toml"))
+        return Fresh(parse_recipe(toy.RECIPE, "toy.toml")).tokenizer
 
 
 @pytest.fixture

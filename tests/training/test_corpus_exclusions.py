@@ -15,7 +15,8 @@ from mmai_gym import lineage, tasks
 from mmai_gym.contracts import DataError, Example, Split, UsageError, row_id
 from mmai_gym.lineage import Teacher
 from mmai_gym.tasks.base import BaseTask, LazyExamples
-from mmai_gym.training import Corpus, Recipe, build, parse_recipe, recipe_tokenizer
+from mmai_gym.training import Corpus, Recipe, build, parse_recipe
+from mmai_gym.training.starting import Fresh
 
 HELD_OUT = 4
 """The exam asks about the chain of so many carbons, which are 13 of the 120 training rows of each toy task."""
@@ -56,7 +57,7 @@ def exam(toy_tasks: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def tokenizer() -> PreTrainedTokenizerFast:
     with pytest.MonkeyPatch.context() as patch:
         toy.install(patch.setattr, patch.setitem)
-        return recipe_tokenizer(parse_recipe(toy.RECIPE, "toy.toml"))
+        return Fresh(parse_recipe(toy.RECIPE, "toy.toml")).tokenizer
 
 
 def recipe(exclude: str = EXAM, *changes: tuple[str, str]) -> Recipe:

@@ -26,11 +26,11 @@ from mmai_gym.training import (
     parse_recipe,
     plan_stage,
     read_log,
-    recipe_tokenizer,
     resume,
     train,
 )
 from mmai_gym.training.feed import IGNORED, Collator, validation_loss
+from mmai_gym.training.starting import Fresh
 
 TOY = Path(toy.__file__)
 
@@ -99,7 +99,7 @@ def test_the_first_logged_loss_is_that_of_the_untrained_model(recipe: Recipe, ru
     recipe = with_(with_(recipe, "schedule", log_steps=1), "optimizer", warmup=0.5)
     train(recipe, run_folder, toy.quiet)
     logged = read_log(run_folder / "log.jsonl")[0]
-    tokenizer = recipe_tokenizer(recipe)
+    tokenizer = Fresh(recipe).tokenizer
     model = presets.new_model("toy", tokenizer, recipe.seed)
     corpus = Corpus.open(run_folder / "corpus" / "first" / "train")
     plan = plan_stage(corpus.lengths, recipe.batch.tokens, 1, recipe.seed, "first")

@@ -76,7 +76,7 @@ def _write_leader(leader: Mol, seed: int | None) -> tuple[str, dict[int, int], d
 def _reread(mol: Mol) -> tuple[Mol, list[int]]:
     """The molecule as read from its text without maps, and a key per atom: its map number, or one below zero.
 
-    Reading again is what `strip_maps` does, so that both perceive the same stereo.
+    `strip_maps`, too, reads a text that has no maps: so both perceive the same stereo.
     """
     plain = unmapped(mol)
     for atom, original in zip(plain.GetAtoms(), mol.GetAtoms(), strict=True):

@@ -8,7 +8,7 @@ from mmai_gym.training.building import build, tokenizer_hash
 from mmai_gym.training.corpus import Corpus, Manifest
 from mmai_gym.training.log import read_log
 from mmai_gym.training.recipe import Recipe, Stage, load_recipe, parse_recipe, shipped_recipes
-from mmai_gym.training.run import build_corpora, recipe_tokenizer, train
+from mmai_gym.training.run import build_corpora, train
 
 __all__ = [
     "BatchPlan",
@@ -22,7 +22,6 @@ __all__ = [
     "parse_recipe",
     "plan_stage",
     "read_log",
-    "recipe_tokenizer",
     "shipped_recipes",
     "tokenizer_hash",
     "train",

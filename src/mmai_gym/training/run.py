@@ -30,7 +30,7 @@ from mmai_gym.training.corpus import Corpus
 from mmai_gym.training.log import LOG, SilentLog, TrainingLog, read_log
 from mmai_gym.training.ranks import Ranks
 from mmai_gym.training.recipe import Recipe, Stage, parse_recipe
-from mmai_gym.training.starting import Fresh, StartingPoint, starting_point
+from mmai_gym.training.starting import StartingPoint, starting_point
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -76,9 +76,8 @@ def train(recipe: Recipe, folder: str | Path, progress: Progress, *, compiled: b
         if ranks.any(done):
             progress(1, 1, f"{result} is trained already; delete {folder} to train it again")
             return result
-        start = start or starting_point(
-            recipe, folder
-        )  # the others find what the main process has fetched and noted
+        # The other processes find what the main one has fetched and noted.
+        start = start or starting_point(recipe, folder)
         with ranks.together():
             model = start.model()
             if ranks.main:
@@ -107,11 +106,6 @@ def build_corpora(recipe: Recipe, folder: str | Path, progress: Progress) -> lis
         start = starting_point(recipe, folder)
         pairs = [_build(recipe, stage, folder, start, progress) for stage in recipe.stages]
     return [corpus.folder for pair in pairs for corpus in pair]
-
-
-def recipe_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
-    """The tokenizer of a recipe with a preset: the gym's, with a token for each property that its tasks name."""
-    return Fresh(recipe).tokenizer
 
 
 # --------------------------------------------------------------------------------------------------- stages
