@@ -111,6 +111,24 @@ def finish(process: subprocess.Popen[bytes], timeout: float) -> str:
         raise
 
 
+def test_a_signal_that_arrives_during_a_vote_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vote was cast before the signal; the next one counts it."""
+    told = []
+
+    def any_(self: Ranks, flag: bool) -> bool:
+        if not told and any(line["step"] > 3 for line in read_log(tmp_path / "log.jsonl")):
+            told.append(flag)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return flag
+
+    monkeypatch.setattr(Ranks, "any", any_)
+    with pytest.raises(KeyboardInterrupt, match="run the same command again"):
+        trained(toy.RECIPE, tmp_path)
+    assert told == [False]
+
+
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     one, two = trained(toy.RECIPE, tmp_path / "one"), tmp_path / "two"

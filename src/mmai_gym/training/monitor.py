@@ -37,7 +37,10 @@ class Monitor(TrainerCallback):
     def __init__(
         self, model: torch.nn.Module, job: StageJob, meter: Meter, log: TrainingLog, progress: Progress
     ) -> None:
+        self.asked_to_stop = False
+        """Set by a signal, at any moment."""
         self.interrupted = False
+        """Set at the end of a step, in all processes alike, where one of them was asked to stop."""
         self.meter = meter
         self._model = model
         self._job = job
@@ -83,7 +86,7 @@ class Monitor(TrainerCallback):
         if schedule.probe_minutes is not None and ranks.any(self._probe_clock.due(last)):
             with self._aside(), uncompiled(self._model):
                 self._probe(step)
-        self.interrupted = ranks.any(self.interrupted)
+        self.interrupted = ranks.any(self.asked_to_stop)
         overdue = time.perf_counter() - self._saved >= 60 * schedule.checkpoint_minutes
         if last or self.interrupted or ranks.any(overdue):
             control.should_save = True
@@ -165,8 +168,8 @@ def interrupts_wait(monitor: Monitor, ranks: int) -> Iterator[None]:
 
     def wait(number: int, frame: FrameType | None) -> None:
         nonlocal first
-        if not monitor.interrupted:
-            monitor.interrupted, first = True, time.monotonic()
+        if not monitor.asked_to_stop:
+            monitor.asked_to_stop, first = True, time.monotonic()
         elif ranks == 1 or time.monotonic() - first > _SECOND_SIGNAL:
             raise KeyboardInterrupt("stopped at once; the last saved state is kept")
 
