@@ -194,6 +194,14 @@ def test_gold_answers_of_uspto_full_are_right() -> None:
     assert [task.verify(e, wrap(randomized(str(task.answer(e)), 3))).score for e in chosen] == [1.0] * len(chosen)
 
 
+@pytest.mark.data
+@pytest.mark.parametrize("name", [name for name in PUBLIC if tasks.get(name).canonical])  # type: ignore[attr-defined]
+def test_rows_called_canonical_are_canonical(name: str) -> None:
+    chosen = spread(name, 1_000)
+    sides = [text for e in chosen for text in (e.inputs["smiles"], str(e.gold))]
+    assert [canonical_set(text) for text in sides] == sides
+
+
 # ------------------------------------------------------------------ what training leaves out
 
 

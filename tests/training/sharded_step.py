@@ -11,10 +11,18 @@ from torch.distributed.tensor import DTensor
 
 from mmai_gym.lfm.network import Lfm2ForCausalLM
 from mmai_gym.lfm.presets import Preset, config
+from mmai_gym.training.ranks import part
 
 
 def main() -> None:
     dist.init_process_group("gloo")
+    try:
+        compare()
+    finally:
+        part()
+
+
+def compare() -> None:
     mesh = dist.device_mesh.init_device_mesh("cpu", (dist.get_world_size(),))
     torch.manual_seed(0)
     whole = Lfm2ForCausalLM(config(Preset(hidden=32, layers=4, feed_forward=64, heads=4, kv_heads=2), 50))
@@ -32,7 +40,6 @@ def main() -> None:
         assert isinstance(other.grad, DTensor), name
         torch.testing.assert_close(other.grad.full_tensor(), one.grad, rtol=1e-4, atol=1e-6)
     print("equal", flush=True)
-    dist.destroy_process_group()
 
 
 if __name__ == "__main__":

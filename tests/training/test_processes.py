@@ -111,9 +111,7 @@ def finish(process: subprocess.Popen[bytes], timeout: float) -> str:
         raise
 
 
-def test_a_signal_that_arrives_during_a_vote_is_not_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_that_arrives_during_a_vote_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The vote was cast before the signal; the next one counts it."""
     told = []
 

@@ -20,6 +20,7 @@ from mmai_gym.audit.content import Content, content
 from mmai_gym.audit.keys import sides
 from mmai_gym.contracts import SPLITS, Choice, Count, DataError, Molecule, Number, Question, Split, answer_form
 from mmai_gym.tasks import BaseTask
+from mmai_gym.tasks.reactions import ReactionTask
 from mmai_gym.workers import Outcome, WorkerPool
 
 _PIECE = 20_000  # rows
@@ -46,10 +47,12 @@ class Row(NamedTuple):
     answer: str = ""
 
     @staticmethod
-    def of(found: Content) -> Row:
-        """A row that asks nothing."""
-        made = () if found.reactants is None else tuple(sides([".".join(found.molecules), found.reactants]))
-        return Row(found.molecules, found.proteins, made)
+    def of(found: Content, canonical: bool = False) -> Row:
+        """A row that asks nothing; `canonical` where both sides of its reaction are canonical sets."""
+        if found.reactants is None:
+            return Row(found.molecules, found.proteins)
+        made = [".".join(found.molecules), found.reactants]
+        return Row(found.molecules, found.proteins, tuple(made if canonical else sides(made)))
 
 
 Piece = tuple[str, Split, int, int]
@@ -124,10 +127,11 @@ def _is_large(job: Sequence[Piece]) -> bool:
 
 def _piece(name: str, split: Split, start: int, end: int) -> list[Row]:
     task = tasks.get(name)
+    canonical = isinstance(task, ReactionTask) and task.canonical
     found: list[Row] = []
     for example in task.examples(split)[start:end]:
         question, answer = task.question(example), task.answer(example)
-        row = Row.of(content(example, question, answer))
+        row = Row.of(content(example, question, answer), canonical)
         found.append(row._replace(asked=_asked(question), answer=answer) if answer is not None else row)
     return found
 

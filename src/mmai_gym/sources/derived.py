@@ -10,18 +10,20 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rdkit import rdBase
 
-from mmai_gym.sources.files import cache_dir, write_atomically
+from mmai_gym.sources.files import cache_dir, one_at_a_time, write_atomically
 
 
 def derived_table(
     name: str, version: str, inputs: Iterable[str], compute: Callable[[], Sequence[Any]]
 ) -> list[Any]:
-    """The rows of `compute()`, from disk where they were computed before.
+    """The rows of `compute()`, from disk where they were computed before; another process that wants them waits.
 
     Args:
         name: file name stem.
@@ -31,11 +33,16 @@ def derived_table(
     """
     digest = hashlib.sha256("\n".join([name, version, rdBase.rdkitVersion, *inputs]).encode()).hexdigest()[:16]
     path = cache_dir() / "derived" / f"{name}-{digest}.json.gz"
-    if path.is_file():
-        try:
-            return json.loads(gzip.decompress(path.read_bytes()))
-        except (OSError, EOFError, ValueError):
-            path.unlink()  # a damaged cache entry is worth one recomputation, not an error
-    rows = list(compute())
-    write_atomically(path, gzip.compress(json.dumps(rows).encode(), mtime=0))
+    if (rows := _stored(path)) is None:
+        with one_at_a_time(path):
+            if (rows := _stored(path)) is None:
+                rows = list(compute())
+                write_atomically(path, gzip.compress(json.dumps(rows).encode(), mtime=0))
     return rows
+
+
+def _stored(path: Path) -> list[Any] | None:
+    try:
+        return json.loads(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, ValueError, zlib.error):
+        return None  # absent, or damaged: worth one recomputation, not an error

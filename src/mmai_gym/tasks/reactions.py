@@ -61,6 +61,8 @@ class ReactionTask(BaseTask):
     headline = "top_1"
     asks: Words
     form: Structure
+    canonical = False
+    """Whether its rows are canonical sets as they stand, so that nobody need compute those again."""
 
     @abstractmethod
     def _rows(self, split: Split) -> Sequence[ReactionRow]:

@@ -168,6 +168,7 @@ class UsptoFull(Retrosynthesis):
 
     name = "retrosynthesis/uspto-full"
     sources = ("uspto-full",)
+    canonical = True
 
     def _rows(self, split: Split) -> Sequence[ReactionRow]:
         if split == "train":

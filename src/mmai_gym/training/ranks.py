@@ -7,6 +7,8 @@ ever, so every wait is a vote.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +40,7 @@ class Ranks:
 
         state = PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
         group = torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
+        atexit.register(part)
         return Ranks(state.process_index, state.num_processes, group)
 
     @property
@@ -74,3 +77,15 @@ class Ranks:
             stopped = self.any(failed)
         if stopped:
             raise GymError("another process of this run stopped, and its message says why")
+
+
+def part() -> None:
+    """End this process's threads for talking to the others, which may not outlive the interpreter.
+
+    One that lets go of its last tensor while the interpreter shuts down takes the process down with it (SIGABRT).
+    """
+    import torch
+
+    gc.collect()  # a model in a cycle would keep its group alive
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
