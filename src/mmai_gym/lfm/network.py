@@ -25,6 +25,8 @@ from torch.nn import functional as F  # noqa: E402
 from transformers.modeling_outputs import CausalLMOutputWithPast  # noqa: E402
 from transformers.models.lfm2 import modeling_lfm2 as upstream  # noqa: E402
 
+from mmai_gym.lfm.product import use_onednn  # noqa: E402
+
 IGNORED = -100
 """The label that transformers' losses leave out."""
 
@@ -42,7 +44,7 @@ class Lfm2ForCausalLM(upstream.Lfm2ForCausalLM):
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        _keep_segments_apart(self)
+        _specialise(self)
 
     def forward(
         self,
@@ -118,11 +120,12 @@ def adopt(model: upstream.Lfm2ForCausalLM) -> Lfm2ForCausalLM:
     if not isinstance(model, upstream.Lfm2ForCausalLM):
         raise TypeError(f"{type(model).__name__} is no Lfm2ForCausalLM")
     model.__class__ = Lfm2ForCausalLM
-    _keep_segments_apart(model)
+    _specialise(model)
     return model
 
 
-def _keep_segments_apart(model: torch.nn.Module) -> None:
+def _specialise(model: torch.nn.Module) -> None:
+    use_onednn(model)
     for module in model.modules():
         if type(module) is upstream.Lfm2ShortConv:
             module.__class__ = SegmentedShortConv

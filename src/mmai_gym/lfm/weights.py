@@ -2,9 +2,8 @@
 
 A decode step is mostly matrix products over a few hundred rows. Query, key and value projections become one product,
 and so do the two halves of the feed-forward. On a CPU in float32 the products go to oneDNN with its weights packed
-beforehand: on processors where the default library is slow (seen on AMD Zen 5) they take half the time. The copies
-are as large as the model, and are made anew whenever its parameters have changed: reinforcement learning samples from
-a model that it trains.
+beforehand. The copies are as large as the model, and are made anew whenever its parameters have changed: reinforcement
+learning samples from a model that it trains.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from torch.nn import functional
+
+from mmai_gym.lfm import product
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -32,15 +33,14 @@ class Dense:
         bias = [layer.bias.detach() for layer in layers if layer.bias is not None]
         self._bias = torch.cat(bias) if bias else None
         self._packed = None
-        # The operation that torch's own compiler emits for a frozen layer; there is no public name for it.
-        if self._weight.device.type == "cpu" and self._weight.dtype == torch.float32 and _has_onednn():
-            self._packed = torch.ops.mkldnn._reorder_linear_weight(self._weight.detach().contiguous())
+        if product.for_onednn(self._weight):
+            self._packed = product.packed(self._weight)
             self._weight = None
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         if self._packed is None:
             return functional.linear(x, self._weight, self._bias)
-        return torch.ops.mkldnn._linear_pointwise(x, self._packed, self._bias, "none", [], "")
+        return product.multiply(x, self._packed, self._bias)
 
 
 class Norm:
@@ -155,7 +155,7 @@ def supports(model: Any) -> bool:
     known = {
         lfm2.Lfm2ForCausalLM, lfm2.Lfm2Model, lfm2.Lfm2DecoderLayer, lfm2.Lfm2Attention, lfm2.Lfm2ShortConv,
         lfm2.Lfm2MLP, lfm2.Lfm2RMSNorm, lfm2.Lfm2RotaryEmbedding, nn.Linear, nn.Embedding, nn.Conv1d, nn.ModuleList,
-        network.Lfm2ForCausalLM, network.SegmentedShortConv,
+        network.Lfm2ForCausalLM, network.SegmentedShortConv, product.Linear,
     }  # fmt: skip
     parameters = list(model.parameters())
     return (
@@ -165,10 +165,6 @@ def supports(model: Any) -> bool:
         and len({(parameter.device, parameter.dtype) for parameter in parameters}) == 1
         and parameters[0].is_floating_point()
     )
-
-
-def _has_onednn() -> bool:
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def _norm(module: Any) -> Norm:
