@@ -22,6 +22,8 @@ def describe() -> dict[str, object]:
         "torch": torch.__version__,
         "transformers": version("transformers"),
     }
+    if limit := os.environ.get("ONEDNN_MAX_CPU_ISA"):
+        described["onednn_limited_to"] = limit
     if torch.cuda.is_available():
         described["gpu"] = torch.cuda.get_device_name()
     return described

@@ -273,6 +273,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=5, help="measured steps of a contestant in a round")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--trainers", action="store_true", help="compare trainers only: no twin, no memory")
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
@@ -296,7 +297,8 @@ def main() -> None:
             zinc, preset, 2 * steps, activation_checkpointing=False
         )
     results = race(contestants, options.rounds)
-    works = [(what, context) for context in (512, 2048) for what in ("train", "decode")]
+    contexts = () if options.trainers else (512, 2048)
+    works = [(what, context) for context in contexts for what in ("train", "decode")]
     twins = {
         f"{what} at {context}": race(
             {arch: partial(context_speed, preset, arch, context, what) for arch in ("lfm", "transformer")},
@@ -312,7 +314,7 @@ def main() -> None:
             "grouped": round(fill(zinc.lengths, "grouped"), 4),
             "packed": round(fill(zinc.lengths, "packed"), 4),
         },
-        "nano_peak_memory_gb": memory(),
+        "nano_peak_memory_gb": None if options.trainers else memory(),
         "ratios": {
             base: {key: summary(results, base, key) for key in ("wall", "cpu")}
             for base in results[0]
