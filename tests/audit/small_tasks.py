@@ -55,6 +55,9 @@ class SmallTask(BaseTask):
         rows = self.splits.get(split, ())
         return [Example(f"{self.table} {spans}", self.name, split, {"spans": spans}, gold) for spans, gold in rows]
 
+    def sizes(self) -> dict[str, int]:
+        return {split: len(rows) for split, rows in self.splits.items()}  # known, so that this process reads them
+
     def question(self, example: Example) -> Question:
         return Words("What?", self.control), Property("p"), *example.inputs["spans"], self.form
 

@@ -8,6 +8,7 @@ import pytest
 
 from mmai_gym import tasks
 from mmai_gym.contracts import (
+    SPLITS,
     Completion,
     DataError,
     Example,
@@ -15,11 +16,13 @@ from mmai_gym.contracts import (
     Prediction,
     Reason,
     Result,
+    Split,
     Structure,
     Words,
 )
 from mmai_gym.molecules import canonical_set, heavy_atoms, possible_products, randomized
 from mmai_gym.tasks.answers import wrap
+from mmai_gym.tasks.reactions import ReactionTask
 from mmai_gym.tasks.rendering import chat_prompt, compact_prompt
 from mmai_gym.tasks.retrosynthesis import embedded_reactions
 
@@ -195,9 +198,18 @@ def test_gold_answers_of_uspto_full_are_right() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", [name for name in PUBLIC if tasks.get(name).canonical])  # type: ignore[attr-defined]
-def test_rows_called_canonical_are_canonical(name: str) -> None:
-    chosen = spread(name, 1_000)
+@pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.parametrize("split", SPLITS)
+def test_rows_called_canonical_are_canonical(name: str, split: Split) -> None:
+    task = tasks.get(name)
+    assert isinstance(task, ReactionTask)
+    examples = task.examples(split)
+    if not task.canonical(split) or not len(examples):
+        assert name == "retrosynthesis/uspto-50k" or split == "train", (
+            "written along atom maps, or without training rows"
+        )
+        return
+    chosen = [examples[i] for i in range(0, len(examples), max(1, len(examples) // 300))]
     sides = [text for e in chosen for text in (e.inputs["smiles"], str(e.gold))]
     assert [canonical_set(text) for text in sides] == sides
 

@@ -55,8 +55,8 @@ class Row(NamedTuple):
         return Row(found.molecules, found.proteins, tuple(made if canonical else sides(made)))
 
 
-Piece = tuple[str, Split, int, int]
-"""Task, split, and the positions of the first row and of the one after the last."""
+Piece = tuple[str, Split, int, int | None]
+"""Task, split, and the positions of the first row and of the one after the last; None for the end of the split."""
 
 
 def read(names: Sequence[str]) -> Iterator[tuple[str, Mapping[Split, Sequence[Row]] | DataError]]:
@@ -108,26 +108,30 @@ def rows(job: Sequence[Piece]) -> list[list[Row]] | str:
 
 def _jobs(task: BaseTask) -> Iterator[list[Piece]]:
     """Pieces of a task, those that one worker takes together."""
+    if type(task).sizes is BaseTask.sizes:  # to count its rows is to make them: for a worker to do
+        yield [(task.name, split, 0, None) for split in SPLITS]
+        return
     try:
         sizes = task.sizes()
     except DataError:
         sizes = {"train": 1}  # the reason shows when it is read
-    whole: list[Piece] = [(task.name, split, 0, sizes.get(split, 0)) for split in SPLITS]
     if sum(sizes.values()) <= _PIECE:
-        yield whole
+        yield [(task.name, split, 0, sizes.get(split, 0)) for split in SPLITS]
         return
-    for _, split, _, end in whole:
+    for split in SPLITS:
+        end = sizes.get(split, 0)
         for start in range(0, end, _PIECE):
             yield [(task.name, split, start, min(start + _PIECE, end))]
 
 
 def _is_large(job: Sequence[Piece]) -> bool:
-    return sum(end - start for _, _, start, end in job) >= _WORTH_A_WORKER
+    sizes = [_WORTH_A_WORKER if end is None else end - start for _, _, start, end in job]
+    return sum(sizes) >= _WORTH_A_WORKER
 
 
-def _piece(name: str, split: Split, start: int, end: int) -> list[Row]:
+def _piece(name: str, split: Split, start: int, end: int | None) -> list[Row]:
     task = tasks.get(name)
-    canonical = isinstance(task, ReactionTask) and task.canonical
+    canonical = isinstance(task, ReactionTask) and task.canonical(split)
     found: list[Row] = []
     for example in task.examples(split)[start:end]:
         question, answer = task.question(example), task.answer(example)

@@ -86,6 +86,9 @@ class Uspto50kForward(Forward):
     def _rows(self, split: Split) -> Sequence[ReactionRow]:
         return _uspto50k_rows(split)
 
+    def canonical(self, split: Split) -> bool:
+        return True
+
     def sizes(self) -> dict[str, int]:
         return {split: uspto50k.SIZES[split] - (AMBIGUOUS if split == "train" else 0) for split in SPLITS}
 
@@ -124,6 +127,9 @@ class Uspto15kForward(Forward):
             return ReactionRow(row.id, row.reactants, row.product)
 
         return LazySequence(len(positions), make)
+
+    def canonical(self, split: Split) -> bool:
+        return True
 
     def sizes(self) -> dict[str, int]:
         return {split: uspto15k.SIZES[split] - len(_left_out(split)) for split in SPLITS}

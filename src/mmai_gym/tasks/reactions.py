@@ -61,12 +61,14 @@ class ReactionTask(BaseTask):
     headline = "top_1"
     asks: Words
     form: Structure
-    canonical = False
-    """Whether its rows are canonical sets as they stand, so that nobody need compute those again."""
 
     @abstractmethod
     def _rows(self, split: Split) -> Sequence[ReactionRow]:
         """The reactions of a split, in the order of their source."""
+
+    def canonical(self, split: Split) -> bool:
+        """Whether both sides are canonical sets as they stand, so that nobody need compute those again."""
+        return False
 
     def examples(self, split: Split) -> Sequence[Example]:
         rows = self._rows(split)

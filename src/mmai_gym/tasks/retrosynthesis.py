@@ -124,6 +124,9 @@ class Uspto50k(Retrosynthesis):
     def _rows(self, split: Split) -> Sequence[ReactionRow]:
         return _uspto_rows(split)
 
+    def canonical(self, split: Split) -> bool:
+        return not mapped.usable(split)
+
     def sizes(self) -> dict[str, int]:
         return {split: uspto50k.SIZES[split] for split in SPLITS}
 
@@ -168,7 +171,6 @@ class UsptoFull(Retrosynthesis):
 
     name = "retrosynthesis/uspto-full"
     sources = ("uspto-full",)
-    canonical = True
 
     def _rows(self, split: Split) -> Sequence[ReactionRow]:
         if split == "train":
@@ -177,6 +179,9 @@ class UsptoFull(Retrosynthesis):
         return LazySequence(
             len(found), lambda i: ReactionRow((row := found[i]).id, shown=row.product, wanted=row.reactants)
         )
+
+    def canonical(self, split: Split) -> bool:
+        return True
 
     def sizes(self) -> dict[str, int]:
         return {"train": 0, "valid": usptofull.SIZES["valid"], "test": usptofull.SIZES["test"]}
