@@ -60,7 +60,7 @@ def test_a_molecule_that_hangs_the_toolkit_costs_its_own_verdict_only(
     ]
     assert [v.score for v in verdicts] == [1.0, None, 1.0, None, 0.0]
     assert "1.5 s" in verdicts[1].detail
-    assert verdicts[1].verifier_version == tasks.get(NAME).version
+    assert verdicts[1].verifier_version == tasks.get(NAME).verifier_version
 
 
 def test_a_molecule_that_eats_memory_is_not_called_invalid(example: Example) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmai_gym.verify.hacks import cheats
+from mmai_gym.verify.hacks import cheats, constants, floor
 from mmai_gym.verify.service import VerificationService
 
-__all__ = ["VerificationService", "cheats"]
+__all__ = ["VerificationService", "cheats", "constants", "floor"]

@@ -94,7 +94,7 @@ class VerificationService:
                 waiting.append(key)
                 if key in verdicts:
                     continue
-                version = tasks.get(name).version
+                version = tasks.get(name).verifier_version
                 if len(text) > self.max_chars:
                     verdicts[key] = _too_long(version, len(text), self.max_chars)
                 else:
@@ -105,7 +105,7 @@ class VerificationService:
         with self._lock:
             for outcome in self._pool.map(jobs()):
                 key = at_work.popleft()
-                verdicts[key] = _verdict(outcome, tasks.get(key[0]).version)
+                verdicts[key] = _verdict(outcome, tasks.get(key[0]).verifier_version)
                 self._count(key[0], outcome.seconds)
                 while waiting and (verdict := verdicts[waiting[0]]) is not None:
                     waiting.popleft()
