@@ -88,6 +88,32 @@ def test_equal_items_are_computed_once(example: Example) -> None:
     assert len(verdicts) == 51
 
 
+def test_examples_of_one_id_and_other_gold_are_not_taken_for_each_other(
+    service: VerificationService, example: Example
+) -> None:
+    """As `augment` makes them: the same id, another writing, another answer."""
+    other = replace(example, gold="CCO")
+    gold = str(example.gold)
+    verdicts = service.verify([(NAME, one, wrap(text)) for one in (example, other) for text in (gold, "CCO")])
+    assert [v.score for v in verdicts] == [1.0, 0.0, 0.0, 1.0]
+    again = replace(example, inputs=dict(example.inputs))
+    before = service.timings()[NAME][0]
+    service.verify([(NAME, one, wrap("CCO")) for one in (example, again)])
+    assert service.timings()[NAME][0] == before + 1
+
+
+def test_a_stream_remembers_no_more_than_it_says(
+    example: Example, monkeypatch: pytest.MonkeyPatch, service: VerificationService
+) -> None:
+    monkeypatch.setattr("mmai_gym.verify.service.REMEMBERED", 4)
+    texts = [wrap("C" * (n % 9 + 1)) for n in range(60)] + [wrap(str(example.gold))] * 3
+    before = service.timings()[NAME][0]
+    verdicts = service.verify([(NAME, example, text) for text in texts])
+    assert [v.score for v in verdicts] == [0.0] * 60 + [1.0] * 3
+    assert [v.answer for v in verdicts[:9]] == ["C" * n for n in range(1, 10)]
+    assert service.timings()[NAME][0] == before + 61
+
+
 def test_a_stream_gives_what_a_batch_gives(service: VerificationService, example: Example) -> None:
     gold = wrap(tasks.get(NAME).answer(example))
     long = wrap("C" * 30_000)

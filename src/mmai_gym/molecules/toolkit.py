@@ -11,6 +11,7 @@ trailing words is not that molecule.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -131,7 +132,17 @@ def morgan_array(smiles: Sequence[str]) -> npt.NDArray[np.int32]:
 
 def tanimoto(a: str | Mol, b: str | Mol) -> float:
     """Tanimoto similarity of two molecules' Morgan fingerprints, in [0, 1]."""
-    return DataStructs.TanimotoSimilarity(morgan(a), morgan(b))
+    return DataStructs.TanimotoSimilarity(_print(a), _print(b))
+
+
+def _print(molecule: str | Mol) -> Fingerprint:
+    return _print_of(molecule) if isinstance(molecule, str) else morgan(molecule)
+
+
+# One input is held against each of its answers.
+@functools.lru_cache(maxsize=4096)
+def _print_of(smiles: str) -> Fingerprint:
+    return morgan(smiles)
 
 
 def tanimoto_to_all(query: Fingerprint, references: Sequence[Fingerprint]) -> npt.NDArray[np.float64]:
