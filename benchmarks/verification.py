@@ -36,7 +36,7 @@ from mmai_gym.molecules import canonical_set, is_valid
 from mmai_gym.records import library_versions
 from mmai_gym.tasks.answers import wrap
 from mmai_gym.verify import Item, VerificationService, cheats, constants, floor
-from mmai_gym.verify.fuzz import mutated
+from mmai_gym.verify.fuzz import broken
 from verify import near_miss, spelling, verifier_milliseconds
 
 WORKERS = 2
@@ -181,20 +181,20 @@ def poison(options: argparse.Namespace) -> dict[str, Any]:
         if number % 3 == 0:
             dirty[place] = (name, example, wrap(necklace(26)) + " " * number)
         elif number % 3 == 1:
-            dirty[place] = (name, example, wrap(necklace(18)) + " " * number)
+            dirty[place] = (name, example, wrap(necklace(20)) + " " * number)
         else:
             dirty[place] = (name, replace(example, inputs={**example.inputs, "bomb": Bomb()}), wrap("CCO"))
     runs: dict[str, Any] = {}
     verdicts = {}
     for kind, items in (("clean", clean), ("poisoned", dirty)):
-        with VerificationService(workers=WORKERS, seconds=seconds, memory_mb=512) as service:
+        with VerificationService(workers=WORKERS, seconds=seconds, memory_mb=256) as service:
             started = time.perf_counter()
             verdicts[kind] = service.verify(items)
             runs[kind] = {"wall_seconds": round(time.perf_counter() - started, 2)}
     undecided = [i for i, v in enumerate(verdicts["poisoned"]) if v.score is None]
     lost = Counter(verdicts["poisoned"][i].reason.value for i in undecided)
     waited = lost["timeout"] * seconds
-    runs["limits"] = {"seconds": seconds, "memory_mb": 512, "workers": WORKERS}
+    runs["limits"] = {"seconds": seconds, "memory_mb": 256, "workers": WORKERS}
     runs["items"] = len(dirty)
     runs["undecided"] = dict(lost)
     runs["undecided_are_the_poisoned_ones"] = undecided == sorted(places)
@@ -274,17 +274,15 @@ def fuzz(options: argparse.Namespace) -> dict[str, Any]:
             examples = task.examples("test")
             example = examples[rng.randrange(len(examples))]
             answer = task.answer(example) or str(example.inputs["smiles"])
-            yield name, example, mutated(wrap(answer), rng)
+            yield name, example, broken(answer, rng)
 
-    started, slowest, last = time.perf_counter(), 0.0, time.perf_counter()
+    started = time.perf_counter()
     reasons: Counter[str] = Counter()
     outside = 0
     with VerificationService(workers=WORKERS, seconds=seconds) as service:
         for verdict in service.stream(items()):
             reasons[verdict.reason.value] += 1
             outside += verdict.score is not None and not 0.0 <= verdict.score <= 1.0
-            now = time.perf_counter()
-            slowest, last = max(slowest, now - last), now
     return {
         "completions": sum(reasons.values()),
         "tasks": len(names),
@@ -292,7 +290,7 @@ def fuzz(options: argparse.Namespace) -> dict[str, Any]:
         "exceptions": reasons["verifier-error"],
         "scores_outside_0_1": outside,
         "limit_seconds": seconds,
-        "longest_wait_seconds": round(slowest, 2),
+        "stopped_at_the_limit": reasons["timeout"],
         "wall_seconds": round(time.perf_counter() - started, 1),
     }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -149,6 +151,33 @@ def test_a_hang_among_many_quick_items_costs_one_verdict(service: VerificationSe
     verdicts = service.verify([(NAME, example, text) for text in texts])
     assert [n for n, v in enumerate(verdicts) if v.score is None] == [200]
     assert sum(v.score == 1.0 for v in verdicts) == 300
+
+
+class Bomb:
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self) -> tuple[Callable[[], Any], tuple[()]]:
+        return os.abort, ()
+
+
+def test_a_poisoned_batch_loses_the_poisoned_items_and_no_others(example: Example) -> None:
+    """Hang, crash and hunger for memory, three times each among three hundred."""
+    gold = str(tasks.get(NAME).answer(example))
+    items = [(NAME, example, wrap(gold if n % 2 else "C" * (n + 1)) + " " * n) for n in range(300)]
+    poisoned = {}
+    for turn in range(3):
+        start = 20 + 100 * turn
+        poisoned[start] = (NAME, example, wrap(spiro_necklace(26)) + " " * turn)
+        poisoned[start + 25] = (NAME, replace(example, inputs={**example.inputs, "bomb": Bomb()}), f"{turn}")
+        poisoned[start + 60] = (NAME, example, wrap(spiro_necklace(19)) + " " * turn)
+    with VerificationService(workers=2, seconds=2.0, memory_mb=160) as service:
+        clean = service.verify(items)
+        verdicts = service.verify([poisoned.get(n, item) for n, item in enumerate(items)])
+    assert [n for n, v in enumerate(verdicts) if v.score is None] == sorted(poisoned)
+    assert all(v == clean[n] for n, v in enumerate(verdicts) if n not in poisoned)
+    reasons = {v.reason for v in verdicts if v.score is None}
+    assert Reason.CRASH in reasons and reasons <= {Reason.CRASH, Reason.TIMEOUT, Reason.MEMORY}
+    assert all(v.detail for v in verdicts if v.score is None)
 
 
 def test_a_verifier_that_raises_gives_no_verdict_instead_of_a_zero(

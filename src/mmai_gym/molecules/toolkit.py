@@ -72,11 +72,15 @@ def parse(smiles: str) -> Mol:
 
     Raises:
         InvalidMolecule: anything but one readable SMILES with at least one atom; the message holds RDKit's reason.
+        MemoryError: RDKit had no room for the molecule.
     """
     text = check_text(smiles, "SMILES")
     with rdBase.CaptureErrorLog() as log:
         mol = Chem.MolFromSmiles(text)
     if mol is None:
+        # RDKit swallows an allocation that is refused, and logs nothing; what is wrong with a text it always says.
+        if not log.messages.strip():
+            raise MemoryError(f"no room for the SMILES {shown(text)}")
         raise InvalidMolecule(f"cannot read the SMILES {shown(text)}: {_first_reason(log.messages)}")
     if mol.GetNumAtoms() == 0:
         raise InvalidMolecule(f"the SMILES {shown(text)} holds no atoms")
@@ -85,7 +89,7 @@ def parse(smiles: str) -> Mol:
 
 def _first_reason(log: str) -> str:
     """The first line RDKit logged, without its clock and without the text it repeats."""
-    line = _LOG_TIME.sub("", log.splitlines()[0]) if log.strip() else "RDKit gives no reason"
+    line = _LOG_TIME.sub("", log.splitlines()[0])
     return line.removeprefix("SMILES Parse Error: ").split(" for input:")[0].split(" while parsing:")[0]
 
 

@@ -1,10 +1,10 @@
-"""Completions broken at random: what a model writes when it goes astray, for tests that no verdict depends on good manners."""
+"""Completions broken at random, as by a model that goes astray: no verdict may depend on good manners."""
 
 from __future__ import annotations
 
 import random
 
-from mmai_gym.tasks.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
+from mmai_gym.tasks.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, wrap
 
 _PIECES = (
     ANSWER_OPEN, ANSWER_CLOSE, THINK_OPEN, THINK_CLOSE, "(", ")", "[", "]", "=", "#", "$", ":", "/", "\\", ".", "%10", "%",
@@ -16,6 +16,11 @@ _PIECES = (
 """What an answer is made of, in any form of answer, and what it never should be."""
 
 _MOST_REPEATS = 400
+
+
+def broken(answer: str, rng: random.Random) -> str:
+    """A completion that would have given an answer: half of the time the answer itself is mutated, else the whole text."""
+    return wrap(mutated(answer, rng)) if rng.random() < 0.5 else mutated(wrap(answer), rng)
 
 
 def mutated(completion: str, rng: random.Random) -> str:
