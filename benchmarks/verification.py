@@ -31,12 +31,14 @@ from pathlib import Path
 from typing import Any
 
 from mmai_gym import tasks
-from mmai_gym.contracts import DataError, Example, Verdict
+from mmai_gym.contracts import Completion, DataError, Example, Prediction, Result, Verdict
 from mmai_gym.molecules import canonical_set, is_valid
 from mmai_gym.records import library_versions
+from mmai_gym.tasks import BaseTask
 from mmai_gym.tasks.answers import wrap
 from mmai_gym.verify import Item, VerificationService, cheats, constants, floor
 from mmai_gym.verify.fuzz import broken
+from mmai_gym.verify.hacks import CONSTANTS
 from verify import near_miss, spelling, verifier_milliseconds
 
 WORKERS = 2
@@ -251,12 +253,36 @@ def hacks(options: argparse.Namespace) -> dict[str, Any]:
                 "undecided": sum(v.score is None for v in verdicts),
                 "highest_constant": round(max(means, default=0.0), 4),
             }
+            if row := constant_row(task, examples, verdicts[len(tried) :]):
+                rows[name]["wins_the_protocol"] = row
             counts = families.setdefault(task.family, Counter())
             counts["cheats"] += rows[name]["cheats"]
             counts["paid"] += sum(1 for score in scores if score)
             counts["undecided"] += rows[name]["undecided"]
             counts["constants_above_floor"] += sum(mean > lowest for mean in means)
     return {"examples_per_task": options.examples, "families": families, "tasks": rows}
+
+
+def constant_row(task: BaseTask, examples: Sequence[Example], same: Sequence[Verdict]) -> dict[str, Any]:
+    """The row of the constant molecule that does best by a public protocol, beside the gym's own metrics; or nothing."""
+    best: dict[str, Any] = {}
+    width = len(same) // len(examples)
+    for i, name in enumerate(list(CONSTANTS)[:width]):
+        results = [
+            Result(example, Prediction(example.id, (Completion(verdict.answer or ""),)), (verdict,))
+            for example, verdict in zip(examples, same[i::width], strict=True)
+        ]
+        row = {
+            metric: round(found.value, 4)
+            for metric, found in task.score(results).items()
+            if found.value == found.value
+        }
+        first = next((metric for metric in row if metric.startswith("protocol_")), "")
+        if first and row[first] > best.get(first, 0.0):
+            best = {"molecule": name} | {
+                m: v for m, v in row.items() if m == first or "success" in m or "simil" in m
+            }
+    return best
 
 
 def fuzz(options: argparse.Namespace) -> dict[str, Any]:
