@@ -90,7 +90,9 @@ class ReactionTask(BaseTask):
         given = gold if answer == example.gold else canonical_set(answer)
         if given == gold:
             return Verdict(1.0, Reason.CORRECT, answer, self._components(given, gold))
-        reason = Reason.COPIED_INPUT if _copied(example, given) else Reason.WRONG
+        shown = _side(example, example.inputs["smiles"])
+        copied = given == shown or given in shown.split(".")
+        reason = Reason.COPIED_INPUT if copied else Reason.WRONG
         return Verdict(0.0, reason, answer, self._components(given, gold))
 
     def _components(self, given: str, gold: str) -> dict[str, float]:
@@ -103,20 +105,6 @@ class ReactionTask(BaseTask):
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
         metrics = {f"top_{k}": exact_rate(results, k) for k in ranks(results)}
         return metrics | structure_metrics(results) | _by_class(results)
-
-
-def _copied(example: Example, given: str) -> bool:
-    """Whether a canonical answer is the shown side of the reaction, or one molecule of it."""
-    text = str(example.inputs["smiles"])
-    if "." not in text and _elements(text) != _elements(given):
-        return False  # seen without reading the shown molecule, which takes as long as reading the answer
-    shown = _side(example, text)
-    return given == shown or given in shown.split(".")
-
-
-def _elements(smiles: str) -> list[str]:
-    """The letters of a SMILES but H, which is written or not; all spellings of a molecule have the same."""
-    return sorted(letter for letter in smiles.lower() if letter.isalpha() and letter != "h")
 
 
 def _overlap(given: Counter[str], gold: Counter[str]) -> float:
