@@ -12,8 +12,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Container, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -214,17 +215,26 @@ def verify(
     ],
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
 ) -> None:
-    """Judge completions from a file: one JSON verdict a line, in the order of the input, as they are reached."""
+    """Judge completions from a file: one JSON verdict a line, in the order of the input, as they are reached.
+
+    The input is read along with it, so it may be larger than memory; a line that cannot be read ends the work there.
+    """
     from mmai_gym import tasks
-    from mmai_gym.verify import VerificationService
+    from mmai_gym.verify import Item, VerificationService
 
     task = tasks.get(name)
     by_id = {example.id: example for example in task.examples(_split(split))}
-    items = [(name, by_id[row["id"]], row["completion"]) for row in _read_completions(source, by_id.keys(), split)]
+    asked: deque[str] = deque()
+
+    def items() -> Iterator[Item]:
+        for id_, completion in _read_completions(source, by_id, split):
+            asked.append(id_)
+            yield name, by_id[id_], completion
+
     with VerificationService() as service:
-        for (_, example, _), verdict in zip(items, service.stream(items), strict=True):
+        for verdict in service.stream(items()):
             line: dict[str, Any] = {
-                "id": example.id,
+                "id": asked.popleft(),
                 "score": verdict.score,
                 "reason": verdict.reason.value,
                 "answer": verdict.answer,
@@ -233,24 +243,23 @@ def verify(
             print(json.dumps(line, ensure_ascii=False))
 
 
-def _read_completions(source: Path, known: Any, split: str) -> list[dict[str, str]]:
+def _read_completions(source: Path, known: Container[str], split: str) -> Iterator[tuple[str, str]]:
+    """(id, completion) of each line, as it is read."""
     if str(source) != "-" and not source.is_file():
         raise UsageError(f"no file {source}")
-    lines = (sys.stdin.read() if str(source) == "-" else source.read_text(encoding="utf-8")).splitlines()
-    rows: list[dict[str, str]] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UsageError(f"{source}, line {number}: not JSON ({error})") from None
-        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("id", "completion")):
-            raise UsageError(f'{source}, line {number}: want {{"id": "...", "completion": "..."}}')
-        if row["id"] not in known:
-            raise UsageError(f"{source}, line {number}: no {split} example has the id {row['id']!r}")
-        rows.append(row)
-    return rows
+    with nullcontext(sys.stdin) if str(source) == "-" else source.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise UsageError(f"{source}, line {number}: not JSON ({error})") from None
+            if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("id", "completion")):
+                raise UsageError(f'{source}, line {number}: want {{"id": "...", "completion": "..."}}')
+            if row["id"] not in known:
+                raise UsageError(f"{source}, line {number}: no {split} example has the id {row['id']!r}")
+            yield row["id"], row["completion"]
 
 
 # --------------------------------------------------------------------------------------------------- data

@@ -110,3 +110,11 @@ def test_retrosynthesis_wants_the_whole_set_and_nothing_else(answer: str, score:
 def test_copying_the_product_is_named() -> None:
     verdict = tasks.get(RETRO.task).verify(RETRO, "<answer>CCNC(C)=O</answer>")
     assert verdict.reason is Reason.COPIED_INPUT
+
+
+@given(st.integers(1, 12).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1), min_size=1))))
+def test_naming_every_atom_is_worth_nothing_unless_it_is_right(case: tuple[int, set[int]]) -> None:
+    n_atoms, gold = case
+    verdict = judge_indices(frozenset(gold), n_atoms, ",".join(map(str, range(n_atoms))))
+    assert verdict.score == float(len(gold) == n_atoms)
+    assert judge_indices(frozenset(gold), n_atoms, ",".join(map(str, sorted(gold)))).score == 1.0

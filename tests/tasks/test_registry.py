@@ -48,7 +48,7 @@ def test_every_task_verifies_its_own_gold_answers_to_one(name: str) -> None:
             continue
         verdict = task.verify(example, f"<answer>{task.answer(example)}</answer>")
         assert (verdict.score, verdict.reason) == (1.0, Reason.CORRECT), (example, verdict)
-        assert verdict.verifier_version == task.version
+        assert verdict.verifier_version == task.verifier_version
         assert task.verify(example, "<answer></answer>").score == 0.0
 
 

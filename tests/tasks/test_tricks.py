@@ -21,11 +21,44 @@ from mmai_gym.tasks.tricks import LARGEST_VALUED, trick, worthless
         ("CCCC[OH:1]", "atom maps"),
         ("CCCC*", "wildcard"),
         ("CCCC[O-]", "another net charge"),
-        ("[NH3+]CCC[O-]", ""),
+        ("[NH3+]CCC[O-]", "charges apart"),
+        ("[NH2+]([O-])CCC", "charges apart"),
+        ("CCC[N+](=O)[O-]", ""),
+        ("CC=[N+]=[N-]", ""),
+        ("C[As](C)CC", "foreign"),
+        ("CCCOO", "peroxide"),
+        ("CCNNN", "row of nitrogen"),
+        ("CSSSC", "row of nitrogen"),
+        ("CCCS(=O)(=O)N", ""),
+        ("CCCOCl", "halogen on"),
+        ("CCN(F)C", "halogen on"),
+        ("CCSCl", "halogen on"),
+        ("C#CC#CC#C", "polyyne"),
+        ("C=C=C=C", "cumulene"),
+        ("C=C=CC", ""),
     ],
 )
 def test_each_door_is_shut_and_nothing_else(target: str, named: str) -> None:
     found = trick("CCCCO", canonical(target))
+    assert named in found and bool(found) == bool(named)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "named"),
+    [
+        ("CCOO", "CCCOO", ""),
+        ("CCOO", "OOCCOO", "peroxide"),
+        ("C[As](C)C", "CC[As](C)C", ""),
+        ("C[As](C)C", "C[Hg]C", "foreign"),
+        ("[NH3+]CC(=O)[O-]", "[NH3+]C(C)C(=O)[O-]", ""),
+        ("CC(O)CC", "C[C@H](O)CC", "stereoisomer"),
+        ("C[C@H](O)CC", "C[C@@H](O)CC", "stereoisomer"),
+        ("C/C=C/C", "C/C=C\\C", "stereoisomer"),
+        ("C[C@H](O)CC", "C[C@H](N)CC", ""),
+    ],
+)
+def test_what_the_input_has_itself_is_no_trick(source: str, target: str, named: str) -> None:
+    found = trick(canonical(source), canonical(target))
     assert named in found and bool(found) == bool(named)
 
 

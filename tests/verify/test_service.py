@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -60,7 +62,7 @@ def test_a_molecule_that_hangs_the_toolkit_costs_its_own_verdict_only(
     ]
     assert [v.score for v in verdicts] == [1.0, None, 1.0, None, 0.0]
     assert "1.5 s" in verdicts[1].detail
-    assert verdicts[1].verifier_version == tasks.get(NAME).version
+    assert verdicts[1].verifier_version == tasks.get(NAME).verifier_version
 
 
 def test_a_molecule_that_eats_memory_is_not_called_invalid(example: Example) -> None:
@@ -86,6 +88,32 @@ def test_equal_items_are_computed_once(example: Example) -> None:
         assert service.timings()[NAME][0] == 2
         assert service.timings()[NAME][1] > 0
     assert len(verdicts) == 51
+
+
+def test_examples_of_one_id_and_other_gold_are_not_taken_for_each_other(
+    service: VerificationService, example: Example
+) -> None:
+    """As `augment` makes them: the same id, another writing, another answer."""
+    other = replace(example, gold="CCO")
+    gold = str(example.gold)
+    verdicts = service.verify([(NAME, one, wrap(text)) for one in (example, other) for text in (gold, "CCO")])
+    assert [v.score for v in verdicts] == [1.0, 0.0, 0.0, 1.0]
+    again = replace(example, inputs=dict(example.inputs))
+    before = service.timings()[NAME][0]
+    service.verify([(NAME, one, wrap("CCO")) for one in (example, again)])
+    assert service.timings()[NAME][0] == before + 1
+
+
+def test_a_stream_remembers_no_more_than_it_says(
+    example: Example, monkeypatch: pytest.MonkeyPatch, service: VerificationService
+) -> None:
+    monkeypatch.setattr("mmai_gym.verify.service.REMEMBERED", 4)
+    texts = [wrap("C" * (n % 9 + 1)) for n in range(60)] + [wrap(str(example.gold))] * 3
+    before = service.timings()[NAME][0]
+    verdicts = service.verify([(NAME, example, text) for text in texts])
+    assert [v.score for v in verdicts] == [0.0] * 60 + [1.0] * 3
+    assert [v.answer for v in verdicts[:9]] == ["C" * n for n in range(1, 10)]
+    assert service.timings()[NAME][0] == before + 61
 
 
 def test_a_stream_gives_what_a_batch_gives(service: VerificationService, example: Example) -> None:
@@ -123,6 +151,33 @@ def test_a_hang_among_many_quick_items_costs_one_verdict(service: VerificationSe
     verdicts = service.verify([(NAME, example, text) for text in texts])
     assert [n for n, v in enumerate(verdicts) if v.score is None] == [200]
     assert sum(v.score == 1.0 for v in verdicts) == 300
+
+
+class Bomb:
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self) -> tuple[Callable[[], Any], tuple[()]]:
+        return os.abort, ()
+
+
+def test_a_poisoned_batch_loses_the_poisoned_items_and_no_others(example: Example) -> None:
+    """Hang, crash and hunger for memory, three times each among three hundred."""
+    gold = str(tasks.get(NAME).answer(example))
+    items = [(NAME, example, wrap(gold if n % 2 else "C" * (n + 1)) + " " * n) for n in range(300)]
+    poisoned = {}
+    for turn in range(3):
+        start = 20 + 100 * turn
+        poisoned[start] = (NAME, example, wrap(spiro_necklace(26)) + " " * turn)
+        poisoned[start + 25] = (NAME, replace(example, inputs={**example.inputs, "bomb": Bomb()}), f"{turn}")
+        poisoned[start + 60] = (NAME, example, wrap(spiro_necklace(19)) + " " * turn)
+    with VerificationService(workers=2, seconds=2.0, memory_mb=160) as service:
+        clean = service.verify(items)
+        verdicts = service.verify([poisoned.get(n, item) for n, item in enumerate(items)])
+    assert [n for n, v in enumerate(verdicts) if v.score is None] == sorted(poisoned)
+    assert all(v == clean[n] for n, v in enumerate(verdicts) if n not in poisoned)
+    reasons = {v.reason for v in verdicts if v.score is None}
+    assert Reason.CRASH in reasons and reasons <= {Reason.CRASH, Reason.TIMEOUT, Reason.MEMORY}
+    assert all(v.detail for v in verdicts if v.score is None)
 
 
 def test_a_verifier_that_raises_gives_no_verdict_instead_of_a_zero(

@@ -11,6 +11,7 @@ trailing words is not that molecule.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -71,11 +72,15 @@ def parse(smiles: str) -> Mol:
 
     Raises:
         InvalidMolecule: anything but one readable SMILES with at least one atom; the message holds RDKit's reason.
+        MemoryError: RDKit had no room for the molecule.
     """
     text = check_text(smiles, "SMILES")
     with rdBase.CaptureErrorLog() as log:
         mol = Chem.MolFromSmiles(text)
     if mol is None:
+        # RDKit swallows an allocation that is refused, and logs nothing; what is wrong with a text it always says.
+        if not log.messages.strip():
+            raise MemoryError(f"no room for the SMILES {shown(text)}")
         raise InvalidMolecule(f"cannot read the SMILES {shown(text)}: {_first_reason(log.messages)}")
     if mol.GetNumAtoms() == 0:
         raise InvalidMolecule(f"the SMILES {shown(text)} holds no atoms")
@@ -84,7 +89,7 @@ def parse(smiles: str) -> Mol:
 
 def _first_reason(log: str) -> str:
     """The first line RDKit logged, without its clock and without the text it repeats."""
-    line = _LOG_TIME.sub("", log.splitlines()[0]) if log.strip() else "RDKit gives no reason"
+    line = _LOG_TIME.sub("", log.splitlines()[0])
     return line.removeprefix("SMILES Parse Error: ").split(" for input:")[0].split(" while parsing:")[0]
 
 
@@ -131,7 +136,17 @@ def morgan_array(smiles: Sequence[str]) -> npt.NDArray[np.int32]:
 
 def tanimoto(a: str | Mol, b: str | Mol) -> float:
     """Tanimoto similarity of two molecules' Morgan fingerprints, in [0, 1]."""
-    return DataStructs.TanimotoSimilarity(morgan(a), morgan(b))
+    return DataStructs.TanimotoSimilarity(_print(a), _print(b))
+
+
+def _print(molecule: str | Mol) -> Fingerprint:
+    return _print_of(molecule) if isinstance(molecule, str) else morgan(molecule)
+
+
+# One input is held against each of its answers.
+@functools.lru_cache(maxsize=4096)
+def _print_of(smiles: str) -> Fingerprint:
+    return morgan(smiles)
 
 
 def tanimoto_to_all(query: Fingerprint, references: Sequence[Fingerprint]) -> npt.NDArray[np.float64]:

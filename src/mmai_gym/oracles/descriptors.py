@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 from rdkit import Chem, rdBase
-from rdkit.Chem import QED, Descriptors, rdMolDescriptors
+from rdkit.Chem import Descriptors, rdMolDescriptors
 
 from mmai_gym.contracts import InvalidMolecule, UsageError
 from mmai_gym.molecules import parse
 from mmai_gym.oracles import plogp
+from mmai_gym.oracles.qed import drug_likeness
 from mmai_gym.oracles.sa import synthetic_accessibility
 
 _RDKIT = f"rdkit-{rdBase.rdkitVersion}"
@@ -66,7 +67,7 @@ def _molecular_weight(mol: Chem.Mol) -> float:
 ORACLES: Mapping[str, DescriptorOracle] = {
     oracle.name: oracle
     for oracle in (
-        DescriptorOracle("qed", "", "Bickerton et al. 2012", QED.qed),
+        DescriptorOracle("qed", "", "Bickerton et al. 2012", drug_likeness),
         DescriptorOracle("logp", "", "Wildman and Crippen 1999", _crippen_logp),
         DescriptorOracle(
             "plogp",

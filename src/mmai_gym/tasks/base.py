@@ -39,12 +39,19 @@ class BaseTask(ABC):
 
     name: str
     version: str = "1"
+    judge_version: str = ""
+    """Set where the judge has changed and the examples, which are drawn by `version`, have not."""
     category: str = "2d-molecules"
     sources: tuple[str, ...] = ()
     properties: tuple[str, ...] = ()
     teachers: tuple[str, ...] = ()
     """Programs or models, by their names in `lineage`, that give labels or verdicts; none where all were measured."""
     headline: str
+
+    @property
+    def verifier_version(self) -> str:
+        """What verdicts carry: the version, and that of the judge where it has one of its own."""
+        return f"{self.version}.{self.judge_version}" if self.judge_version else self.version
 
     @property
     def family(self) -> str:
@@ -110,7 +117,7 @@ class BaseTask(ABC):
                 verdict = self.judge(example, answer)
             except InvalidMolecule as error:
                 verdict = Verdict(0.0, Reason.INVALID_MOLECULE, answer, detail=str(error))
-        return replace(verdict, verifier_version=self.version)
+        return replace(verdict, verifier_version=self.verifier_version)
 
 
 # --------------------------------------------------------------------------------------------------- judges
@@ -153,8 +160,10 @@ def judge_count(gold: int, answer: str) -> Verdict:
 
 
 def judge_indices(gold: frozenset[int], n_atoms: int, answer: str) -> Verdict:
-    """Jaccard overlap of the two atom sets: a false atom added always lowers it. CORRECT only when equal.
+    """Jaccard overlap of the two atom sets, of which naming every atom is worth nothing; CORRECT only when equal.
 
+    A false atom added always lowers the overlap. The score is the share of the way from the overlap that all atoms of the
+    molecule have, the best that can be had without looking at it, to a full one; 0 below. Component: `jaccard`, as it is.
     Raises nothing; a repeated or out-of-range position is unparsable, for it names no set of atoms.
     """
     parts = [part.strip() for part in answer.split(",")]
@@ -164,5 +173,8 @@ def judge_indices(gold: frozenset[int], n_atoms: int, answer: str) -> Verdict:
     if len(chosen) != len(parts) or max(chosen) >= n_atoms:
         return Verdict(0.0, Reason.UNPARSABLE, answer, detail="a position is repeated or out of range")
     overlap = len(chosen & gold) / len(chosen | gold)
-    reason = Reason.CORRECT if chosen == gold else Reason.PARTIAL if overlap else Reason.WRONG
-    return Verdict(overlap, reason, answer, {"jaccard": overlap})
+    if chosen == gold:
+        return Verdict(1.0, Reason.CORRECT, answer, {"jaccard": overlap})
+    blind = len(gold) / n_atoms
+    score = max(0.0, (overlap - blind) / (1.0 - blind)) if blind < 1.0 else 0.0
+    return Verdict(score, Reason.PARTIAL if score else Reason.WRONG, answer, {"jaccard": overlap})

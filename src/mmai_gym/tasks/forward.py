@@ -65,7 +65,7 @@ def _determined(split: Split) -> tuple[str, ...]:
     """Ids of the reactions whose reactants give one product."""
     found = embedded_reactions(split)
     sides = [reaction.reactants for reaction in found.values()]
-    counts = derived_column(f"embedded-products-{split}", "1", sides, number_of_products)
+    counts = derived_column(f"embedded-products-{split}", "2", sides, number_of_products)
     return tuple(id_ for id_, count in zip(found, counts, strict=True) if count == 1)
 
 

@@ -179,6 +179,7 @@ class LocateGroup(EmbeddedGroups):
     """Which atoms belong to the group? The gold follows the SMILES as written, so it is recomputed, not stored."""
 
     name = "functional-groups/embedded/locate"
+    judge_version = "2"
 
     def draw(
         self, rows: Sequence[tuple[str, str, Groups]], row: int, rng: random.Random

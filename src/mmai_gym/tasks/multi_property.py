@@ -40,7 +40,7 @@ from mmai_gym.tasks.base import BaseTask, LazyExamples
 from mmai_gym.tasks.derived import derived_table
 from mmai_gym.tasks.multi_property_sets import C_MUMO, DECIMALS, MUMO, Aim, OptimizationSet, Values, with_oracles
 from mmai_gym.tasks.resampling import draw, values_of
-from mmai_gym.tasks.tricks import SIMILARITY_FLOOR, trick, worthless
+from mmai_gym.tasks.tricks import JUDGE_VERSION, SIMILARITY_FLOOR, trick, worthless
 
 INPUTS = 500
 """Test inputs of every set, public or drawn."""
@@ -56,6 +56,7 @@ class MultiProperty(BaseTask):
     `improve`; the set's other properties are to be kept.
     """
 
+    judge_version = JUDGE_VERSION
     headline = "success"
     decode = "sample"
 

@@ -37,7 +37,7 @@ from mmai_gym.tasks.base import BaseTask, LazyExamples
 from mmai_gym.tasks.derived import derived_table
 from mmai_gym.tasks.properties import embedded_values
 from mmai_gym.tasks.scoring import distinct_answers, structure_metrics
-from mmai_gym.tasks.tricks import SIMILARITY_FLOOR, SIMILARITY_HIGH, trick
+from mmai_gym.tasks.tricks import JUDGE_VERSION, SIMILARITY_FLOOR, SIMILARITY_HIGH, trick
 
 _PAIRS_PER_SOURCE = 5
 
@@ -67,6 +67,7 @@ class EmbeddedOptimization(BaseTask):
     """
 
     sources = ("embedded",)
+    judge_version = JUDGE_VERSION
     headline = "success"
     decode = "sample"
 

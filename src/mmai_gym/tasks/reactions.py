@@ -15,6 +15,7 @@ which no question shows, and `top_1_class_N` is the accuracy within that class.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -97,12 +98,19 @@ class ReactionTask(BaseTask):
         return Verdict(0.0, reason, answer, self._components(given, gold))
 
     def _components(self, given: str, gold: str) -> dict[str, float]:
-        """What a verdict tells beside its score, from the canonical sets of the answer and of the gold answer."""
-        return {}
+        """What a verdict tells beside its score, from the canonical sets of the answer and of the gold answer.
+
+        `overlap`: molecules that both have, by those that either has (Jaccard overlap, counting repeats).
+        """
+        return {"overlap": 1.0 if given == gold else _overlap(Counter(given.split(".")), Counter(gold.split(".")))}
 
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
         metrics = {f"top_{k}": exact_rate(results, k) for k in ranks(results)}
         return metrics | structure_metrics(results) | _by_class(results)
+
+
+def _overlap(given: Counter[str], gold: Counter[str]) -> float:
+    return (given & gold).total() / (given | gold).total()
 
 
 def _side(example: Example, smiles: str) -> str:

@@ -39,7 +39,7 @@ class Retrosynthesis(ReactionTask):
     form = Structure("reactants")
 
     def _components(self, given: str, gold: str) -> dict[str, float]:
-        return {"max_fragment": float(_same_largest(given, gold))}
+        return super()._components(given, gold) | {"max_fragment": float(_same_largest(given, gold))}
 
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
         return super().score(results) | {

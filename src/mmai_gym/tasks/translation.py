@@ -41,7 +41,7 @@ from mmai_gym.sources import dataset, jin, kept
 from mmai_gym.tasks.base import BaseTask, LazyExamples
 from mmai_gym.tasks.derived import derived_column
 from mmai_gym.tasks.scoring import distinct_answers, structure_metrics
-from mmai_gym.tasks.tricks import trick, worthless
+from mmai_gym.tasks.tricks import JUDGE_VERSION, trick, worthless
 
 TRANSLATIONS = 20
 """Answers per input that the protocol looks at."""
@@ -77,6 +77,7 @@ class Translation(BaseTask):
     """Examples, question and verdict; the two kinds of benchmark below say what counts."""
 
     sources = ("jin",)
+    judge_version = JUDGE_VERSION
     decode = "sample"
 
     def __init__(self, benchmark: Benchmark, oracles: Mapping[str, Oracle] = ORACLES) -> None:
@@ -267,7 +268,7 @@ def _training_pairs() -> tuple[jin.TranslationPair, ...]:
     pairs = jin.drd2_pairs()
     checksum = dataset("jin").file("drd2-train").sha256
     texts = [f"{pair.source} {pair.target}" for pair in pairs]
-    faults = derived_column(f"jin-drd2-{checksum[:8]}", "1", texts, pair_fault)
+    faults = derived_column(f"jin-drd2-{checksum[:8]}", JUDGE_VERSION, texts, pair_fault)
     return tuple(pair for pair, fault in zip(pairs, faults, strict=True) if not fault)
 
 
@@ -293,8 +294,8 @@ LEVELS = (
         0.4,
         ("drd2-test", 1000),
         level=0.5,
-        train=31_447,
-        omitted={NO_ANSWER: 500, OVERLAP: 29, TRICK: 2_928},
+        train=31_445,
+        omitted={NO_ANSWER: 500, OVERLAP: 29, TRICK: 2_930},
     ),
 )
 GAINS = (

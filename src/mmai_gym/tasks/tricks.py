@@ -2,10 +2,16 @@
 
 Each rule shuts a door that a property predictor or a fingerprint leaves open. Similarity of bit fingerprints does not
 see how often a pattern repeats, so that a chain of a thousand carbons passes for similar to a short one; a second
-molecule, an isotope or a radical moves a predicted value without any chemistry behind it.
+molecule, an isotope, a radical or a proton that has moved changes a predicted value without any chemistry behind it; a
+row of oxygen atoms raises the polar surface as far as one likes. What the input has itself is no trick.
 """
 
 from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from rdkit import Chem
 
 from mmai_gym.molecules import heavy_atoms, parse
 
@@ -19,6 +25,22 @@ LARGEST_VALUED = 250
 """Heavy atoms up to which a trick still gets property values, for the protocols that know no tricks. A larger one would
 only keep the oracles busy until the verdict times out, and what has no verdict counts for nobody."""
 
+JUDGE_VERSION = "2"
+"""Of the judges that ask here: raised when a rule below changes."""
+
+_ELEMENTS = frozenset({1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 35, 53})
+"""H, B, C, N, O, F, Si, P, S, Cl, Br and I: the elements of drugs."""
+
+_LINK = "[#7X3,#8X2,#16X2;+0;A]"
+_ABSURD = {
+    "a peroxide": "[#8X2]-[#8X2]",
+    "a row of nitrogen, oxygen or sulfur atoms": f"{_LINK}-{_LINK}-{_LINK}",
+    "a halogen on nitrogen, oxygen or sulfide": "[F,Cl,Br,I]~[#7,#8,$([#16X2])]",
+    "a polyyne": "C#CC#CC#C",
+    "a cumulene": "C=C=C=C",
+}
+"""Groups that no chemist would put into a molecule, and some move a property a long way."""
+
 
 def worthless(found: str, target: str) -> bool:
     """Whether the trick `found` in an answer leaves nothing to value."""
@@ -28,20 +50,86 @@ def worthless(found: str, target: str) -> bool:
 def trick(source: str, target: str) -> str:
     """What disqualifies `target` as an answer for `source`, or ''. Both are canonical SMILES.
 
-    Asked is one molecule of at most twice the input's heavy atoms, with the input's net charge and without isotopes,
-    radicals, atom maps and wildcard atoms.
+    Asked is one molecule of at most twice the input's heavy atoms and with the input's net charge; without isotopes,
+    radicals, atom maps and wildcard atoms; without charges apart from each other, elements foreign to drugs and absurd
+    groups that the input lacks; and not merely a stereoisomer of the input.
     """
     if "." in target:
         return "more than one molecule"
-    mol, origin = parse(target), parse(source)
-    if any(atom.GetIsotope() for atom in mol.GetAtoms()):
-        return "isotopes"
-    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
-        return "radicals"
-    if any(atom.GetAtomMapNum() or atom.GetAtomicNum() == 0 for atom in mol.GetAtoms()):
-        return "atom maps or wildcard atoms"
-    if mol.GetNumHeavyAtoms() > 2 * origin.GetNumHeavyAtoms():
+    answer, origin = _traits(target), _traits(source)
+    if answer.marks:
+        return answer.marks
+    if answer.heavy_atoms > 2 * origin.heavy_atoms:
         return "more than twice the size of the input"
-    if sum(a.GetFormalCharge() for a in mol.GetAtoms()) != sum(a.GetFormalCharge() for a in origin.GetAtoms()):
+    if answer.charge != origin.charge:
         return "another net charge than the input"
+    if answer.separate_charges > origin.separate_charges:
+        return "charges apart from each other that the input lacks"
+    if not answer.foreign <= origin.foreign:
+        return "an element foreign to drugs"
+    for name, count, allowed in zip(_ABSURD, answer.absurd, origin.absurd, strict=True):
+        if count > allowed:
+            return name
+    if target != source and answer.heavy_atoms == origin.heavy_atoms and _flat(target) == _flat(source):
+        return "a stereoisomer of the input"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Traits:
+    """What the rules ask of a molecule. `marks`: what it carries that is no chemistry, or ''."""
+
+    marks: str
+    heavy_atoms: int
+    charge: int
+    separate_charges: int
+    foreign: frozenset[int]
+    absurd: tuple[int, ...]
+
+
+# One input is asked about with each of its answers.
+@functools.lru_cache(maxsize=4096)
+def _traits(smiles: str) -> _Traits:
+    mol = parse(smiles)
+    atoms = list(mol.GetAtoms())
+    charged = [atom for atom in atoms if atom.GetFormalCharge()]
+    return _Traits(
+        _marks(atoms),
+        mol.GetNumHeavyAtoms(),
+        sum(atom.GetFormalCharge() for atom in charged),
+        sum(map(_stands_alone, charged)),
+        frozenset({atom.GetAtomicNum() for atom in atoms} - _ELEMENTS),
+        tuple(len(mol.GetSubstructMatches(pattern)) for pattern in _patterns()),
+    )
+
+
+def _marks(atoms: list[Chem.Atom]) -> str:
+    if any(atom.GetIsotope() for atom in atoms):
+        return "isotopes"
+    if any(atom.GetNumRadicalElectrons() for atom in atoms):
+        return "radicals"
+    if any(atom.GetAtomMapNum() or atom.GetAtomicNum() == 0 for atom in atoms):
+        return "atom maps or wildcard atoms"
+    return ""
+
+
+def _stands_alone(atom: Chem.Atom) -> bool:
+    """Whether a charge is not bound to an opposite one next to it, as those of nitro groups, N-oxides and azides are.
+
+    A cation with a hydrogen is never bound: its proton could go back to where it came from.
+    """
+    charge = atom.GetFormalCharge()
+    if charge > 0 and atom.GetTotalNumHs(includeNeighbors=True):
+        return True
+    return not any(other.GetFormalCharge() * charge < 0 for other in atom.GetNeighbors())
+
+
+@functools.cache
+def _patterns() -> tuple[Chem.Mol, ...]:
+    return tuple(map(Chem.MolFromSmarts, _ABSURD.values()))
+
+
+@functools.lru_cache(maxsize=4096)
+def _flat(smiles: str) -> str:
+    """Canonical SMILES without stereo."""
+    return Chem.MolToSmiles(parse(smiles), isomericSmiles=False)

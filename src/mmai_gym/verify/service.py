@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from mmai_gym import tasks
@@ -21,8 +22,8 @@ from mmai_gym.workers import Failure, Outcome, WorkerPool
 
 Item = tuple[str, Example, str]
 """(task name, example, completion text)"""
-Key = tuple[str, str, str]
-"""(task name, example id, completion text)"""
+REMEMBERED = 50_000
+"""Answers of a stream whose verdicts are kept for equal ones to come; equal answers usually follow each other closely."""
 
 _REASONS: dict[Failure, Reason] = {
     "timeout": Reason.TIMEOUT,
@@ -66,7 +67,8 @@ class VerificationService:
         self._pool.close()
 
     def verify(self, items: Iterable[Item]) -> list[Verdict]:
-        """One Verdict per item, in order; equal items are computed once.
+        """One Verdict per item, in order; equal items are computed once. Examples are equal when all of their fields are:
+        one that `augment` has written anew shares its id with others that have another gold answer.
 
         An item that ran out of time or memory, crashed its worker or raised has score None, the reason, and the
         detail.
@@ -80,37 +82,36 @@ class VerificationService:
     def stream(self, items: Iterable[Item]) -> Iterator[Verdict]:
         """`verify`, each verdict handed on once it and those before it are reached.
 
-        Items are taken a few hundred ahead of the consumer. The service serves this stream alone until it ends or is
-        closed.
+        Items are taken a few hundred ahead of the consumer, and of those before only the latest (REMEMBERED) verdicts are
+        kept, so that a stream may be endless. The service serves this stream alone until it ends or is closed.
         """
-        waiting: deque[Key] = deque()
-        at_work: deque[Key] = deque()
-        verdicts: dict[Key, Verdict | None] = {}
+        waiting: deque[_Place] = deque()
+        at_work: deque[_Place] = deque()
+        known = _Known()
 
         def jobs() -> Iterator[Item]:
             for item in items:
-                name, example, text = item
-                key = (name, example.id, text)
-                waiting.append(key)
-                if key in verdicts:
+                name, _, text = item
+                version = tasks.get(name).verifier_version
+                place, new = known.place(item)
+                waiting.append(place)
+                if not new:
                     continue
-                version = tasks.get(name).version
                 if len(text) > self.max_chars:
-                    verdicts[key] = _too_long(version, len(text), self.max_chars)
+                    place.verdict = _too_long(version, len(text), self.max_chars)
                 else:
-                    verdicts[key] = None
-                    at_work.append(key)
+                    at_work.append(place)
                     yield item
 
         with self._lock:
             for outcome in self._pool.map(jobs()):
-                key = at_work.popleft()
-                verdicts[key] = _verdict(outcome, tasks.get(key[0]).version)
-                self._count(key[0], outcome.seconds)
-                while waiting and (verdict := verdicts[waiting[0]]) is not None:
+                place = at_work.popleft()
+                place.verdict = _verdict(outcome, tasks.get(place.task).verifier_version)
+                self._count(place.task, outcome.seconds)
+                while waiting and (verdict := waiting[0].verdict) is not None:
                     waiting.popleft()
                     yield verdict
-            yield from (verdict for key in waiting if (verdict := verdicts[key]) is not None)
+            yield from (place.verdict for place in waiting if place.verdict is not None)
 
     def _count(self, name: str, seconds: float) -> None:
         count, total = self._timings.get(name, (0, 0.0))
@@ -119,6 +120,33 @@ class VerificationService:
     def timings(self) -> dict[str, tuple[int, float]]:
         """Task name -> (completions computed, milliseconds each on average), failures included."""
         return {name: (n, 1000.0 * seconds / n) for name, (n, seconds) in self._timings.items()}
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where the verdict on an answer will stand, for all that ask about it."""
+
+    task: str
+    verdict: Verdict | None = None
+
+
+class _Known:
+    """The places of the latest different items of a stream."""
+
+    def __init__(self) -> None:
+        self._places: dict[tuple[str, str, str], list[tuple[Example, _Place]]] = {}
+
+    def place(self, item: Item) -> tuple[_Place, bool]:
+        """The place of an item, and whether it is new."""
+        name, example, text = item
+        found = self._places.setdefault((name, example.id, text), [])
+        for other, place in found:
+            if other is example or other == example:
+                return place, False
+        found.append((example, _Place(name)))
+        if len(self._places) > REMEMBERED:
+            del self._places[next(iter(self._places))]  # the oldest; whoever waits for it holds its place
+        return found[-1][1], True
 
 
 def _load() -> None:

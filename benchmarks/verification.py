@@ -1,0 +1,355 @@
+"""What the verification service stands, and how fast it is. Each command prints one JSON object, or writes it to --out.
+
+    python benchmarks/verification.py throughput --out docs/results/verdicts-per-second.json
+    python benchmarks/verification.py poison --out docs/results/poisoned-batch.json
+    python benchmarks/verification.py hacks --out docs/results/hacks.json
+    python benchmarks/verification.py fuzz --out docs/results/fuzz.json
+    python benchmarks/verification.py verifiers --out docs/results/verifiers.json
+
+`throughput`: verdicts per second of two workers on distinct answers that are all readable, right or wrong at random, with
+nothing remembered from before. Retrosynthesis: USPTO-50k test reactions, ten answers each, and one each. Optimization: one
+candidate is judged by the tasks that ask for QED and for penalised logP (logP, SA, similarity); the two verdicts count as
+one. `poison`: a batch with twenty items that hang, crash or eat memory against the same batch without them. `hacks`: what
+the cheats earn from every task, beside its floor. `fuzz`: mutated answers to all tasks. `verifiers`: milliseconds of every
+verifier. Other work on the machine lengthens wall seconds, so the rate by CPU seconds (of all processes, on so many cores
+as there are workers) stands beside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mmai_gym import tasks
+from mmai_gym.contracts import Completion, DataError, Example, Prediction, Result, Verdict
+from mmai_gym.molecules import canonical_set, is_valid
+from mmai_gym.records import library_versions
+from mmai_gym.tasks import BaseTask
+from mmai_gym.tasks.answers import wrap
+from mmai_gym.verify import Item, VerificationService, cheats, constants, floor
+from mmai_gym.verify.fuzz import broken
+from mmai_gym.verify.hacks import CONSTANTS
+from verify import near_miss, spelling, verifier_milliseconds
+
+WORKERS = 2
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were taken on."""
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "load_before": round(os.getloadavg()[0], 2),
+        "machine": platform.machine(),
+        "libraries": library_versions(),
+    }
+
+
+def cpu_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def spread(examples: Sequence[Example], count: int) -> list[Example]:
+    """At most so many examples, evenly over a split."""
+    step = max(1, len(examples) // count)
+    return [examples[i] for i in range(0, len(examples), step)][:count]
+
+
+# --------------------------------------------------------------------------------------------------- throughput
+
+
+def drawn(example: Example, gold: str, others: Sequence[str], each: int, rng: random.Random) -> list[str]:
+    """So many distinct readable answers to a reaction, half of them right on average."""
+    texts: dict[str, None] = {}
+    for _ in range(20 * each):
+        text = spelling(gold, rng) if rng.random() < 0.5 else near_miss(gold, rng.choice(others), rng)
+        if is_valid(text):
+            texts[text] = None
+        if len(texts) == each:
+            break
+    return list(texts)
+
+
+def reactions(name: str, total: int, each: int, seed: int) -> list[list[Item]]:
+    """One item per answer."""
+    rng, task = random.Random(seed), tasks.get(name)
+    examples = spread(task.examples("test"), total // each)
+    golds = [str(task.answer(example)) for example in examples]
+    return [
+        [(name, example, wrap(text))]
+        for example, gold in zip(examples, golds, strict=True)
+        for text in drawn(example, gold, golds, each, rng)
+    ]
+
+
+def candidates(names: Sequence[str], total: int, each: int, seed: int) -> list[list[Item]]:
+    """For each candidate an item per task: inputs of the first task with an atom or a part exchanged."""
+    rng = random.Random(seed)
+    examples = spread(tasks.get(names[0]).examples("test"), total // each)
+    shown = [str(example.inputs["smiles"]) for example in examples]
+    found: list[list[Item]] = []
+    for example, smiles in zip(examples, shown, strict=True):
+        texts: dict[str, str] = {}
+        for _ in range(20 * each):
+            text = near_miss(smiles, rng.choice(shown), rng)
+            if is_valid(text) and "." not in text:
+                texts.setdefault(canonical_set(text), text)
+            if len(texts) == each:
+                break
+        found += [[(name, replace(example, task=name), wrap(text)) for name in names] for text in texts.values()]
+    return found
+
+
+def timed(groups: Sequence[Sequence[Item]]) -> dict[str, Any]:
+    """Groups of items per second through a service that is warm; what starting it costs is measured by itself."""
+    items = [item for group in groups for item in group]
+    first = {item[0]: item for item in items}
+    warm = [(name, example, wrap("C")) for name, example, _ in first.values()]
+    start_cpu, _, _ = judged(warm, [])
+    cpu, wall, verdicts = judged(warm, items)
+    return {
+        "answers": len(groups),
+        "verdicts": len(items),
+        "wall_seconds": round(wall, 2),
+        "cpu_seconds": round(cpu - start_cpu, 2),
+        "per_second": round(len(groups) / wall),
+        "per_second_by_cpu": round(len(groups) / (cpu - start_cpu) * WORKERS),
+        "reasons": dict(Counter(v.reason.value for v in verdicts).most_common()),
+    }
+
+
+def judged(warm: Sequence[Item], items: Sequence[Item]) -> tuple[float, float, list[Verdict]]:
+    """CPU seconds of a service from start to end, wall seconds of the items alone, and the verdicts on them."""
+    before = cpu_seconds()
+    with VerificationService(workers=WORKERS) as service:
+        for n in range(100):  # both workers
+            service.verify([(name, example, text + " " * n) for name, example, text in warm])
+        started = time.perf_counter()
+        verdicts = service.verify(items)
+        wall = time.perf_counter() - started
+    return cpu_seconds() - before, wall, verdicts
+
+
+def throughput(options: argparse.Namespace) -> dict[str, Any]:
+    """Reactions with many answers and with one, and optimization."""
+    retro, both = "retrosynthesis/uspto-50k", ("optimization/jin/qed", "optimization/jin/logp04")
+    count = options.count or 10_000
+    return {
+        "retrosynthesis, ten answers each": timed(reactions(retro, count, 10, options.seed)),
+        "retrosynthesis, one answer each": timed(reactions(retro, min(count, 5_000), 1, options.seed)),
+        "optimization": timed(candidates(both, count // 4, 10, options.seed)),
+    }
+
+
+# --------------------------------------------------------------------------------------------------- poison
+
+
+class Bomb:
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self) -> tuple[Callable[[], Any], tuple[()]]:
+        return os.abort, ()
+
+
+def necklace(rings: int) -> str:
+    """Spiro-fused four-membered rings closed to a chain: ring perception takes twice as much of all for each one more."""
+    text, opened = "C123C", 3
+    for _ in range(rings - 2):
+        text += f"C{7 - opened}(C{opened})C"
+        opened = 7 - opened
+    return text + f"C(C{opened})(C1)C2"
+
+
+def poison(options: argparse.Namespace) -> dict[str, Any]:
+    """A batch as it is, and again with twenty of its items exchanged for ones that hang, crash or eat memory."""
+    name, seconds = "retrosynthesis/uspto-50k", 3.0
+    count = options.count or 10_000
+    clean = [item for group in reactions(name, count, 10, options.seed) for item in group]
+    places = random.Random(options.seed).sample(range(len(clean)), 20)
+    dirty = list(clean)
+    for number, place in enumerate(places):
+        _, example, _ = clean[place]
+        if number % 3 == 0:
+            dirty[place] = (name, example, wrap(necklace(26)) + " " * number)
+        elif number % 3 == 1:
+            dirty[place] = (name, example, wrap(necklace(20)) + " " * number)
+        else:
+            dirty[place] = (name, replace(example, inputs={**example.inputs, "bomb": Bomb()}), wrap("CCO"))
+    runs: dict[str, Any] = {}
+    verdicts = {}
+    for kind, items in (("clean", clean), ("poisoned", dirty)):
+        with VerificationService(workers=WORKERS, seconds=seconds, memory_mb=256) as service:
+            started = time.perf_counter()
+            verdicts[kind] = service.verify(items)
+            runs[kind] = {"wall_seconds": round(time.perf_counter() - started, 2)}
+    undecided = [i for i, v in enumerate(verdicts["poisoned"]) if v.score is None]
+    lost = Counter(verdicts["poisoned"][i].reason.value for i in undecided)
+    waited = lost["timeout"] * seconds
+    runs["limits"] = {"seconds": seconds, "memory_mb": 256, "workers": WORKERS}
+    runs["items"] = len(dirty)
+    runs["undecided"] = dict(lost)
+    runs["undecided_are_the_poisoned_ones"] = undecided == sorted(places)
+    runs["other_verdicts_equal"] = all(
+        a == b
+        for i, (a, b) in enumerate(zip(verdicts["clean"], verdicts["poisoned"], strict=True))
+        if i not in set(places)
+    )
+    clean_wall, wall = runs["clean"]["wall_seconds"], runs["poisoned"]["wall_seconds"]
+    runs["time_outs_seconds"] = {"one after the other": waited, "on all workers at once": waited / WORKERS}
+    runs["wall_less_time_outs_by_clean"] = {
+        "one after the other": round((wall - waited) / clean_wall, 2),
+        "on all workers at once": round((wall - waited / WORKERS) / clean_wall, 2),
+    }
+    return runs
+
+
+# --------------------------------------------------------------------------------------------------- hacks and fuzz
+
+
+def readable_tasks(prefixes: Sequence[str]) -> Iterator[str]:
+    """Tasks whose data are here and that have test examples."""
+    names = [name for prefix in prefixes for name in tasks.match(prefix)] if prefixes else tasks.names()
+    for name in names:
+        try:
+            if len(tasks.get(name).examples("test")):
+                yield name
+        except DataError:
+            continue
+
+
+def hacks(options: argparse.Namespace) -> dict[str, Any]:
+    """Per task: the floor, and the most that a cheat earned; per family: how many cheats, and how many paid."""
+    rows: dict[str, Any] = {}
+    families: dict[str, Counter[str]] = {}
+    with VerificationService(workers=WORKERS, seconds=10.0) as service:
+        for name in readable_tasks(options.tasks):
+            task = tasks.get(name)
+            examples = spread(task.examples("test"), options.examples)
+            tried = [(example, text) for example in examples for _, text in cheats(task, example)]
+            same = [(example, text) for example in examples for _, text in constants(task, example)]
+            verdicts = service.verify([(name, example, text) for example, text in tried + same])
+            scores = [v.score for v in verdicts[: len(tried)]]
+            width = len(same) // len(examples)
+            means = [
+                sum(v.score or 0.0 for v in verdicts[len(tried) + i :: width]) / len(examples)
+                for i in range(width)
+            ]
+            lowest = floor(task, examples)
+            rows[name] = {
+                "floor": round(lowest, 4),
+                "cheats": len({text for _, text in tried}),
+                "highest": max(score or 0.0 for score in scores),
+                "undecided": sum(v.score is None for v in verdicts),
+                "highest_constant": round(max(means, default=0.0), 4),
+            }
+            if row := constant_row(task, examples, verdicts[len(tried) :]):
+                rows[name]["wins_the_protocol"] = row
+            counts = families.setdefault(task.family, Counter())
+            counts["cheats"] += rows[name]["cheats"]
+            counts["paid"] += sum(1 for score in scores if score)
+            counts["undecided"] += rows[name]["undecided"]
+            counts["constants_above_floor"] += sum(mean > lowest for mean in means)
+    return {"examples_per_task": options.examples, "families": families, "tasks": rows}
+
+
+def constant_row(task: BaseTask, examples: Sequence[Example], same: Sequence[Verdict]) -> dict[str, Any]:
+    """The row of the constant molecule that does best by a public protocol, beside the gym's own metrics; or nothing."""
+    best: dict[str, Any] = {}
+    width = len(same) // len(examples)
+    for i, name in enumerate(list(CONSTANTS)[:width]):
+        results = [
+            Result(example, Prediction(example.id, (Completion(verdict.answer or ""),)), (verdict,))
+            for example, verdict in zip(examples, same[i::width], strict=True)
+        ]
+        row = {
+            metric: round(found.value, 4)
+            for metric, found in task.score(results).items()
+            if found.value == found.value
+        }
+        first = next((metric for metric in row if metric.startswith("protocol_")), "")
+        if first and row[first] > best.get(first, 0.0):
+            best = {"molecule": name} | {
+                m: v for m, v in row.items() if m == first or "success" in m or "simil" in m
+            }
+    return best
+
+
+def fuzz(options: argparse.Namespace) -> dict[str, Any]:
+    """Mutated answers, spread evenly over the tasks."""
+    count, names = options.count or 100_000, list(readable_tasks(options.tasks))
+    rng = random.Random(options.seed)
+    seconds = 5.0
+
+    def items() -> Iterator[Item]:
+        for n in range(count):
+            name = names[
+                n * len(names) // count
+            ]  # one task after the other: a worker keeps few data sets in memory
+            task = tasks.get(name)
+            examples = task.examples("test")
+            example = examples[rng.randrange(len(examples))]
+            answer = task.answer(example) or str(example.inputs["smiles"])
+            yield name, example, broken(answer, rng)
+
+    started = time.perf_counter()
+    reasons: Counter[str] = Counter()
+    outside = 0
+    with VerificationService(workers=WORKERS, seconds=seconds) as service:
+        for verdict in service.stream(items()):
+            reasons[verdict.reason.value] += 1
+            outside += verdict.score is not None and not 0.0 <= verdict.score <= 1.0
+    return {
+        "completions": sum(reasons.values()),
+        "tasks": len(names),
+        "reasons": dict(reasons.most_common()),
+        "exceptions": reasons["verifier-error"],
+        "scores_outside_0_1": outside,
+        "limit_seconds": seconds,
+        "stopped_at_the_limit": reasons["timeout"],
+        "wall_seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+def verifiers(options: argparse.Namespace) -> dict[str, Any]:
+    """CPU milliseconds per item of every verifier in one process: right answers, and those of other examples."""
+    names = list(readable_tasks(options.tasks))
+    return {
+        "ms_per_item": {name: verifier_milliseconds(name, options.examples * 25, options.seed) for name in names}
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = {"throughput": throughput, "poison": poison, "hacks": hacks, "fuzz": fuzz, "verifiers": verifiers}
+    parser.add_argument("command", choices=commands)
+    parser.add_argument(
+        "--count", type=int, default=0, help="items, instead of as many as the results were taken with"
+    )
+    parser.add_argument("--examples", type=int, default=8, help="of each task")
+    parser.add_argument(
+        "--tasks", nargs="*", default=[], help="names or prefixes; all whose data are here by default"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="write here instead of printing")
+    options = parser.parse_args()
+    described = machine()
+    text = json.dumps({"command": options.command, **described, **commands[options.command](options)}, indent=1)
+    if options.out:
+        options.out.write_text(text + "\n", encoding="utf-8")
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()
