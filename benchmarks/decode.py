@@ -118,12 +118,15 @@ class Bench:
 
 
 def _sharp_model(preset: str, tokenizer: PreTrainedTokenizerFast) -> Lfm2ForCausalLM:
-    """The untrained model with an output layer of its own, scaled so that it prefers some tokens as a trained one does.
+    """The untrained model as transformers has it, with an output layer of its own, scaled so that it prefers some tokens as
+    a trained one does.
 
     Among thousands of continuations of nearly the same probability, rounding would decide which is a beam. The layer has
     a bias, through which `end_at` decides how often a row ends.
     """
-    model = new_model(preset, tokenizer, seed=0)
+    ours = new_model(preset, tokenizer, seed=0)
+    model = Lfm2ForCausalLM(ours.config)
+    model.load_state_dict(ours.state_dict())
     model.config.tie_word_embeddings = False
     head = torch.nn.Linear(model.config.hidden_size, len(tokenizer))
     with torch.no_grad():

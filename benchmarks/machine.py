@@ -11,6 +11,9 @@ from pathlib import Path
 import torch
 
 
+_SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "ONEDNN_MAX_CPU_ISA")
+
+
 def describe() -> dict[str, object]:
     """Processor, cores, threads, load of the last minute, libraries, and the GPU if there is one."""
     described: dict[str, object] = {
@@ -22,8 +25,7 @@ def describe() -> dict[str, object]:
         "torch": torch.__version__,
         "transformers": version("transformers"),
     }
-    if limit := os.environ.get("ONEDNN_MAX_CPU_ISA"):
-        described["onednn_limited_to"] = limit
+    described |= {name: os.environ[name] for name in _SETTINGS if name in os.environ}
     if torch.cuda.is_available():
         described["gpu"] = torch.cuda.get_device_name()
     return described

@@ -41,6 +41,7 @@ from mmai_gym.training.log import TrainingLog, read_log
 from mmai_gym.training.ranks import Ranks
 from mmai_gym.training.recipe import Recipe
 from mmai_gym.training.sft import train_stage
+from mmai_gym.training.starting import Fresh
 from mmai_gym.training.throughput import native_bfloat16, peak_memory
 
 TOKENS, WIDTH, ROWS = 2048, 256, 20_000
@@ -94,7 +95,7 @@ def ours(zinc: Zinc, preset: str, rows: Any, steps: int, precision: str = "float
             "precision": precision,
             "batch": batch,
             "schedule": {"log_steps": 1, "checkpoint_minutes": 1e6},
-            "stage": [{"name": "zinc", "mixture": {"translation": {}}}],
+            "stage": [{"name": "zinc", "mixture": {"properties": {}}}],
         }
     )
     whole = plan_stage(zinc.corpus.lengths, TOKENS, 1, 0, "zinc", rows, WIDTH)
@@ -104,7 +105,7 @@ def ours(zinc: Zinc, preset: str, rows: Any, steps: int, precision: str = "float
     with tempfile.TemporaryDirectory() as folder, quiet():
         log = TrainingLog(Path(folder) / "log.jsonl")
         job = StageJob(
-            recipe, recipe.stages[0], zinc.corpus, zinc.empty, plan, Path(folder), TOKENIZER, 0, 0, len(plan), Ranks(),
+            recipe, recipe.stages[0], zinc.corpus, zinc.empty, plan, Path(folder), Fresh(recipe), 0, 0, len(plan), Ranks(),
             compiled=False,
         )  # fmt: skip
         clock = Clock()
