@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-
 _SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "ONEDNN_MAX_CPU_ISA")
 
 
