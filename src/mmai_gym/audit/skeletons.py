@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mmai_gym.audit.keys import Keys, sketches, skeletons
+from mmai_gym.audit.keys import Keys, skeletons, sketches
 
 
 class Skeletons:

@@ -227,7 +227,7 @@ def _derive(source: Dataset, progress: Progress | None) -> tuple[list[str], dict
 
 
 def _liu_rows(source: Dataset) -> Iterator[tuple[str, int, str, str, str | None]]:
-    """(part, class, product, reactants, sketch of the product) per line of the Liu files, in the order train, valid, test."""
+    """(part, class, product, reactants, sketch of the product) per line of the Liu files: train, valid, test."""
     written: list[tuple[str, str]] = []
     places: list[tuple[str, int, str]] = []
     for part in _LIU_PARTS:
