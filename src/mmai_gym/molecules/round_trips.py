@@ -76,10 +76,7 @@ def _round_trip(mol: Mol, before: _Identity, view: View) -> Finding | None:
             back = view.read(value)
         except InvalidMolecule as error:
             return Finding(view.name, "changed", f"{before.smiles} cannot be read again: {error}")
-        if view.exact:
-            change = before.difference(_Identity.of(back))
-        else:
-            change = _flat_difference(mol, back)
+        change = before.difference(_Identity.of(back)) if view.exact else _flat_difference(mol, back)
     return Finding(view.name, "changed", change) if change else None
 
 
