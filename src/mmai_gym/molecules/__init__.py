@@ -99,6 +99,7 @@ from mmai_gym.molecules.toolkit import (
     morgan_bits,
     murcko_scaffold,
     parse,
+    shared,
     tanimoto,
     tanimoto_to_all,
 )
@@ -170,6 +171,7 @@ __all__ = [
     "retro_cuts",
     "root_aligned",
     "rooted",
+    "shared",
     "smiles_of",
     "strip_maps",
     "tanimoto",

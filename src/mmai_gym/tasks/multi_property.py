@@ -65,7 +65,8 @@ class MultiProperty(BaseTask):
         self.oracles = oracles
         self.name = definition.task
         self.properties = definition.oracles
-        self.teachers = definition.oracles
+        self.judged_with = tuple(oracles[name] for name in definition.oracles)
+        self.teachers = tuple(dict.fromkeys(oracle.teacher for oracle in self.judged_with))
         self.sources = ("mumo",) if definition.public else ("zinc",)
 
     def sizes(self) -> dict[str, int]:
@@ -142,7 +143,7 @@ class MultiProperty(BaseTask):
         if missing := [name for name in self.definition.oracles if math.isnan(before[name] + after[name])]:
             if found:
                 return Verdict(0.0, Reason.WRONG, answer, detail=found)
-            return Verdict(None, Reason.MISSING_ORACLE, answer, detail=f"no value of {', '.join(missing)}")
+            return Verdict(None, Reason.MISSING_ORACLE, answer, detail=self._without(missing, source, target))
         similarity = tanimoto(source, target)
         carried = candidates.components(before, after, similarity)
         progress = self.definition.progress(before, after)
@@ -156,6 +157,11 @@ class MultiProperty(BaseTask):
             return Verdict(1.0, Reason.CORRECT, answer, carried)
         reason = Reason.PARTIAL if progress else Reason.WRONG
         return Verdict(0.5 * progress, reason, answer, carried)
+
+    def _without(self, missing: Sequence[str], source: str, target: str) -> str:
+        oracles = [self.oracles[name] for name in missing]
+        reasons = [oracle.reason(target) or oracle.reason(source) for oracle in oracles]
+        return "; ".join(f"no value of {name}: {why}" for name, why in zip(missing, reasons, strict=True))
 
     def clusters(self, results: Sequence[Result]) -> list[str] | None:
         return candidates.molecule_clusters([str(result.example.inputs["smiles"]) for result in results])

@@ -99,6 +99,10 @@ class OptimizationSet(ABC):
     def is_input(self, values: Values) -> bool:
         """Whether a molecule of these values is one to optimize."""
 
+    def rules_out(self, aim: Aim, value: float) -> bool:
+        """Whether the value of one property, whatever the others are, keeps a molecule from being an input."""
+        return False
+
     @abstractmethod
     def to_improve(self, before: Values) -> tuple[Aim, ...]:
         """The properties of an input that shall change; the others shall be kept."""
@@ -130,7 +134,10 @@ class MumoSet(OptimizationSet):
 
     def is_input(self, values: Values) -> bool:
         """Poor in every property, by the caps."""
-        return all(aim.gain(values[aim.oracle], self.caps[aim.letter]) >= 0.0 for aim in self.aims)
+        return not any(self.rules_out(aim, values[aim.oracle]) for aim in self.aims)
+
+    def rules_out(self, aim: Aim, value: float) -> bool:
+        return not aim.gain(value, self.caps[aim.letter]) >= 0.0  # no number rules out too
 
     def to_improve(self, before: Values) -> tuple[Aim, ...]:
         return self.aims

@@ -3,7 +3,8 @@
 The published rule says which molecules are inputs (poor in every property, or not yet near the optimum); which of them
 the authors took is not known here. So the gym takes the first ones by a hash of their id, one per connectivity. Another
 seed gives other inputs, and adding molecules to the list moves none of the others. A molecule that an oracle has no
-value for is no input.
+value for is no input. Of some sets not one molecule in a thousand is an input: a property is computed only where those
+before it, in the order of the set's letters, have not ruled the molecule out.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def draw(
     """
     ordered = sorted(molecules(), key=lambda molecule: _place(definition.task, molecule.id, seed))
     found: dict[str, tuple[str, str, Values]] = {}
-    for molecule, values in _valued(ordered, definition, oracles):
-        if not any(math.isnan(value) for value in values.values()) and definition.is_input(values):
+    for molecule, values in _eligible(ordered, definition, oracles):
+        if definition.is_input(values):
             found.setdefault(connectivity(molecule.smiles), (molecule.id, molecule.smiles, values))
         if len(found) == count:
             return list(found.values())
@@ -55,10 +56,17 @@ def _place(task: str, id_: str, seed: int) -> bytes:
     return hashlib.sha256(f"{task}\x1f{seed}\x1f{id_}".encode()).digest()
 
 
-def _valued(
+def _eligible(
     molecules: Sequence[ListedMolecule], definition: OptimizationSet, oracles: Mapping[str, Oracle]
 ) -> Iterator[tuple[ListedMolecule, Values]]:
-    """Molecules with their values, computed in batches and no further than asked for."""
+    """Molecules that no property rules out, with their values, computed in batches and no further than asked for."""
     for start in range(0, len(molecules), _BATCH):
-        batch = molecules[start : start + _BATCH]
-        yield from zip(batch, values_of([m.smiles for m in batch], definition.oracles, oracles), strict=True)
+        left = [(molecule, dict[str, float]()) for molecule in molecules[start : start + _BATCH]]
+        for aim in definition.aims:
+            found = values_of([molecule.smiles for molecule, _ in left], [aim.oracle], oracles)
+            left = [
+                (molecule, values | new)
+                for (molecule, values), new in zip(left, found, strict=True)
+                if not math.isnan(new[aim.oracle]) and not definition.rules_out(aim, new[aim.oracle])
+            ]
+        yield from left
