@@ -45,7 +45,16 @@ WITHOUT_BONDS = (
     "[NH4+].[Cl-]", "[2H]", "[Fe+3]", "F", "Cl", "Br", "I", "P", "[SiH4]", "[AlH3]", "B", "[Xe]", "[Au]", "[13CH4]",
 )  # fmt: skip
 """Of single atoms, and of several."""
-COUNTERIONS = (".Cl", ".[Na+]", ".OS(=O)(=O)O", ".O=C(O)C=CC(=O)O", ".CS(=O)(=O)O", ".Br", ".[K+]", ".OC(=O)C(F)(F)F")
+COUNTERIONS = (
+    ".Cl",
+    ".[Na+]",
+    ".OS(=O)(=O)O",
+    ".O=C(O)C=CC(=O)O",
+    ".CS(=O)(=O)O",
+    ".Br",
+    ".[K+]",
+    ".OC(=O)C(F)(F)F",
+)
 LARGE = 150
 Floats = npt.NDArray[np.float64]
 
@@ -53,7 +62,9 @@ Floats = npt.NDArray[np.float64]
 def molecules(count: int, seed: int) -> list[str]:
     """So many distinct SMILES in random order, a fifth of them odd ones."""
     rng = random.Random(seed)
-    drawn = [m.smiles for m in rng.sample(molecule_lists.zinc(), count) + rng.sample(molecule_lists.chembl(), count)]
+    drawn = [
+        m.smiles for m in rng.sample(molecule_lists.zinc(), count) + rng.sample(molecule_lists.chembl(), count)
+    ]
     rng.shuffle(drawn)
     ordinary = [text for text in dict.fromkeys(drawn) if is_valid(text)]
     odd = count // 5
@@ -147,7 +158,9 @@ def exact(smiles: Sequence[str]) -> dict[str, Floats]:
         }
         readout = tuple((w.astype(np.float64), b.astype(np.float64)) for w, b in ensemble.readout)
         double = dataclasses.replace(ensemble, **widened, readout=readout)
-        found |= dict(zip(part.units, finish(double.outputs([parse(s) for s in smiles])).mean(axis=0).T, strict=True))
+        found |= dict(
+            zip(part.units, finish(double.outputs([parse(s) for s in smiles])).mean(axis=0).T, strict=True)
+        )
     return found
 
 

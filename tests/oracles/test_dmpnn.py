@@ -59,9 +59,7 @@ def plain(network: Ensemble, number: int, mol: Mol) -> npt.NDArray[np.float64]:
     states = {edge: np.maximum(value, 0.0) for edge, value in start.items()}
     nothing = np.zeros(WIDTH)
     for _ in range(network.steps):
-        messages = {
-            (v, w): sum((states[x, y] for x, y in edges if y == v and x != w), nothing) for v, w in edges
-        }
+        messages = {(v, w): sum((states[x, y] for x, y in edges if y == v and x != w), nothing) for v, w in edges}
         states = {edge: np.maximum(start[edge] + messages[edge] @ network.hidden[number], 0.0) for edge in edges}
     vectors = [
         np.maximum(
@@ -127,7 +125,9 @@ def test_features_have_one_place_for_each_kind_and_one_for_the_unknown() -> None
     carbon, platinum = (np.array(dmpnn._atom_features(kinds_of_atoms(parse(text))[0])) for text in ("C", "[Pt]"))
     assert len(carbon) == ATOM_FEATURES and carbon[5] == 1 and platinum[37] == 1
     assert carbon[-1] == pytest.approx(0.12011) and carbon[:-1].sum() == 6
-    assert len(dmpnn._bond_features((parse("CC").GetBondWithIdx(0).GetBondType(), True, False, 0))) == BOND_FEATURES
+    assert (
+        len(dmpnn._bond_features((parse("CC").GetBondWithIdx(0).GetBondType(), True, False, 0))) == BOND_FEATURES
+    )
 
 
 def test_the_edges_of_a_bond_stand_beside_each_other() -> None:
