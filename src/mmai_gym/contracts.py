@@ -379,11 +379,22 @@ class Oracle(Protocol):
         """Changes whenever its numbers may change."""
 
     @property
+    def checksum(self) -> str:
+        """Of its weights or tables; '' where it has none."""
+
+    @property
     def units(self) -> str:
         """'' for a dimensionless value."""
 
+    @property
+    def teacher(self) -> str:
+        """Its name in `lineage`, which knows what it was fitted to."""
+
     def predict(self, smiles: Sequence[str]) -> npt.NDArray[np.float64]:
         """One value per molecule, shape (len(smiles),); NaN where the molecule or the oracle fails."""
+
+    def reason(self, smiles: str) -> str:
+        """Why a molecule has no value; '' where it has one."""
 
 
 Progress = Callable[[int, int, str], None]

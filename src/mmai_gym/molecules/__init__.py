@@ -177,6 +177,7 @@ from mmai_gym.molecules.toolkit import (
     morgan_bits,
     murcko_scaffold,
     parse,
+    shared,
     tanimoto,
     tanimoto_to_all,
 )
@@ -302,6 +303,7 @@ __all__ = [
     "round_trips",
     "sdf_records",
     "shape",
+    "shared",
     "sketch",
     "smiles_of",
     "strain_energy",
