@@ -36,6 +36,7 @@ class Teacher:
 
 
 TEACHERS: tuple[Teacher, ...] = (
+    Teacher("structure", True, "nothing: read off the molecule itself", (), "RDKit; SELFIES; InChI"),
     Teacher("smarts", True, "nothing: documented patterns", (), "RDKit"),
     Teacher("templates", True, "nothing: documented reaction templates", (), "RDKit"),
     Teacher("molecular-weight", True, "nothing: atomic masses", (), "IUPAC"),

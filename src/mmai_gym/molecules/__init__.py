@@ -102,7 +102,7 @@ from mmai_gym.molecules.toolkit import (
     tanimoto,
     tanimoto_to_all,
 )
-from mmai_gym.molecules.views import smiles_of
+from mmai_gym.molecules.views import READABLE, smiles_of, text_of
 
 __all__ = [
     "EDGE_COLUMNS",
@@ -110,6 +110,7 @@ __all__ = [
     "MAPPER_VERSION",
     "MAX_SMILES_LENGTH",
     "NODE_COLUMNS",
+    "READABLE",
     "TEMPLATES",
     "AtomMapping",
     "Conformer",
@@ -174,6 +175,7 @@ __all__ = [
     "strip_maps",
     "tanimoto",
     "tanimoto_to_all",
+    "text_of",
     "to_graph_arrays",
     "to_graph_text",
     "to_selfies",

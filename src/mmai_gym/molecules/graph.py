@@ -72,9 +72,10 @@ and 7 dative towards the first atom, 8 unspecified; stereo is 0 none, 1 cis, 2 t
 
 _ATOM = re.compile(
     r"(?P<index>\d{1,4}):(?P<isotope>\d{1,3})?(?P<symbol>[A-Z][a-z]?|[a-z]{1,2}|\*)"
-    r"(?:H(?P<hydrogens>\d{0,2}))?(?P<charge>[+-]\d{0,2})?(?P<chirality>@{0,2})"
+    r"(?:H(?P<hydrogens>\d{0,2}))?(?P<charge>[+-]\d{0,2})?(?P<chirality>@{0,2})",
+    re.ASCII,
 )
-_BOND = re.compile(r"(?P<begin>\d{1,4})(?P<sign>[-=#:$<>~])(?P<end>\d{1,4})(?P<stereo>[ct]?)")
+_BOND = re.compile(r"(?P<begin>\d{1,4})(?P<sign>[-=#:$<>~])(?P<end>\d{1,4})(?P<stereo>[ct]?)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

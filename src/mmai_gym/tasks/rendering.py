@@ -111,7 +111,7 @@ def compact_request(question: Question) -> str:
             case Indices():
                 parts.append(control("indices"))
             case Structure():
-                parts.append(control(span.role))
+                parts.append(control(span.role) + ("" if span.view == "smiles" else control(span.view)))
     return "".join(parts)
 
 
@@ -197,6 +197,8 @@ def expand(completion: str, form: AnswerForm) -> str:
 _VIEW_WORDS = {
     "smiles": "SMILES",
     "selfies": "SELFIES",
+    "inchi": "InChI",
+    "formula": "molecular formula",
     "graph": "graph",
     "conformer": "3D conformer (angstrom)",
     "protein": "Sequence",
@@ -234,8 +236,10 @@ def _instruction(form: AnswerForm) -> str:
             wanted = "atom positions, counted from 0 in the order written, ascending, separated by commas"
         case Structure(role="reactants"):
             wanted = "the SMILES of all reactants, separated by dots"
-        case Structure():
+        case Structure(view="smiles"):
             wanted = "one SMILES"
+        case Structure():
+            wanted = f"the {_VIEW_WORDS.get(form.view, form.view)} alone"
     return f"Give {wanted}, between {ANSWER_OPEN} and {ANSWER_CLOSE}."
 
 
@@ -244,6 +248,7 @@ def template_hash() -> str:
     probe: list[str] = [TEMPLATE_VERSION, *CONTROL_TOKENS, *BIN_TOKENS]
     forms: tuple[AnswerForm, ...] = (
         Choice(("yes", "no")), Number("h", (0.0, 1.0)), Count(), Indices(), Structure(), Structure("reactants"),
+        Structure(view="graph"),
     )  # fmt: skip
     for form in forms:
         question: Question = (
