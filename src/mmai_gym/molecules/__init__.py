@@ -10,7 +10,22 @@ from mmai_gym.molecules.alignment import (
 from mmai_gym.molecules.conformer import (
     Conformer,
     embed,
+    from_mol,
+    perceived_smiles,
+    posed,
+    rmsd,
+    to_mol,
+)
+from mmai_gym.molecules.converting import (
+    Conversion,
+    Conversions,
+    convert,
+    convert_all,
+)
+from mmai_gym.molecules.coordinate_text import (
+    from_conformer_text,
     from_xyz,
+    to_conformer_text,
     to_xyz,
 )
 from mmai_gym.molecules.drawing import (
@@ -22,6 +37,7 @@ from mmai_gym.molecules.formula_view import (
     formula,
     parse_formula,
 )
+from mmai_gym.molecules.fragments_view import to_fragments
 from mmai_gym.molecules.graph import (
     EDGE_COLUMNS,
     NODE_COLUMNS,
@@ -50,6 +66,8 @@ from mmai_gym.molecules.inchi_view import (
     from_inchi,
     inchi,
     inchikey,
+    to_fixed_inchi,
+    to_inchi,
 )
 from mmai_gym.molecules.mapping import (
     MAPPER_VERSION,
@@ -82,7 +100,9 @@ from mmai_gym.molecules.selfies_view import (
 from mmai_gym.molecules.smiles import (
     canonical,
     canonical_set,
+    flat,
     is_valid,
+    kekulized,
     randomized,
     randomized_places,
     rooted,
@@ -102,7 +122,12 @@ from mmai_gym.molecules.toolkit import (
     tanimoto,
     tanimoto_to_all,
 )
-from mmai_gym.molecules.views import READABLE, smiles_of, text_of
+from mmai_gym.molecules.views import (
+    READABLE,
+    VIEWS,
+    View,
+    smiles_of,
+)
 
 __all__ = [
     "EDGE_COLUMNS",
@@ -112,8 +137,11 @@ __all__ = [
     "NODE_COLUMNS",
     "READABLE",
     "TEMPLATES",
+    "VIEWS",
     "AtomMapping",
     "Conformer",
+    "Conversion",
+    "Conversions",
     "Fingerprint",
     "Fragmentation",
     "FunctionalGroup",
@@ -127,22 +155,28 @@ __all__ = [
     "NoCommonCore",
     "ReactionCentre",
     "ReactionTemplate",
+    "View",
     "aligned_pair",
     "aligned_to_canonical",
     "canonical",
     "canonical_set",
     "connectivity",
+    "convert",
+    "convert_all",
     "count_group",
     "embed",
     "find_groups",
+    "flat",
     "follow",
     "formula",
     "forward_products",
     "fragment",
     "fragments",
+    "from_conformer_text",
     "from_graph_arrays",
     "from_graph_text",
     "from_inchi",
+    "from_mol",
     "from_selfies",
     "from_xyz",
     "functional_group",
@@ -152,6 +186,7 @@ __all__ = [
     "inchi",
     "inchikey",
     "is_valid",
+    "kekulized",
     "map_reaction",
     "matched_pairs",
     "molecular_graph",
@@ -162,6 +197,8 @@ __all__ = [
     "murcko_scaffold",
     "parse",
     "parse_formula",
+    "perceived_smiles",
+    "posed",
     "possible_products",
     "preferred_cut",
     "randomized",
@@ -169,15 +206,20 @@ __all__ = [
     "reaction_centre",
     "reaction_svg",
     "retro_cuts",
+    "rmsd",
     "root_aligned",
     "rooted",
     "smiles_of",
     "strip_maps",
     "tanimoto",
     "tanimoto_to_all",
-    "text_of",
+    "to_conformer_text",
+    "to_fixed_inchi",
+    "to_fragments",
     "to_graph_arrays",
     "to_graph_text",
+    "to_inchi",
+    "to_mol",
     "to_selfies",
     "to_xyz",
 ]

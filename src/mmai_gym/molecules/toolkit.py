@@ -154,9 +154,9 @@ def tanimoto_to_all(query: Fingerprint, references: Sequence[Fingerprint]) -> np
     return np.array(DataStructs.BulkTanimotoSimilarity(query, list(references)), dtype=np.float64)
 
 
-def murcko_scaffold(smiles: str) -> str:
+def murcko_scaffold(molecule: str | Mol) -> str:
     """Canonical SMILES of the ring systems and the linkers between them (Bemis and Murcko, 1996).
 
     Stereo is left out, as the field's scaffold splits do; '' for a molecule without rings.
     """
-    return MurckoScaffold.MurckoScaffoldSmiles(mol=parse(smiles), includeChirality=False)
+    return MurckoScaffold.MurckoScaffoldSmiles(mol=as_mol(molecule), includeChirality=False)

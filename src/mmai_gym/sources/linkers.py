@@ -1,10 +1,10 @@
 """Linker design and scaffold elaboration: the test sets of DeLinker (Imrie et al. 2020) and DEVELOP (Imrie et al. 2021).
 
 A molecule was cut at two single bonds into two fragments and the linker between them, or at one into a scaffold and what
-elaborates it. Where a bond was cut stands a dummy atom, `[*:1]` or `[*:2]`. Of linkers the files say, too, how far the atoms
-at the ends of the linker lie apart in a 3D structure of the molecule (generated for ZINC, crystallographic for the others), and the
-angle between the two cut bonds. The training files are too large for the mirror; there are valid and test parts. The test molecules
-of the ZINC parts stand in the ZINC250k list as identical strings.
+elaborates it. Where a bond was cut stands a dummy atom, `[*:1]` or `[*:2]`. Of linkers the files say, too, how far the
+ends of the fragments lie apart in a 3D structure of the molecule (generated for ZINC, crystallographic for the others), and
+the angle between the two cut bonds. The training files are too large for the mirror; there are valid and test parts. The
+test molecules of the ZINC parts stand in the ZINC250k list as identical strings.
 """
 
 from __future__ import annotations

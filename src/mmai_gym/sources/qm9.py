@@ -1,8 +1,8 @@
 """A subset of QM9 (Ramakrishnan et al. 2014): molecules of at most 14 atoms, hydrogens counted, with DFT geometries.
 
-The files are those of Tsubaki and Mizoguchi (2020): blocks of a name, one line per atom and the atomization energy, computed
-at B3LYP/6-31G(2df,p), in eV. Of their three parts the mirror has the validation and the test one, 2,959 molecules; the training part
-is too large for it. SMILES stand in a file of their own.
+The files are those of Tsubaki and Mizoguchi (2020): blocks of a name, one line per atom and the atomization energy,
+computed at B3LYP/6-31G(2df,p), in eV. Of their three parts the mirror has the validation and the test one, 2,959 molecules;
+the training part is too large for it. SMILES stand in a file of their own.
 """
 
 from __future__ import annotations
@@ -84,4 +84,4 @@ def _smiles() -> dict[str, str]:
     if any(len(row) != 2 for row in rows):
         raise DataError(f"{file.path} has a line that is not a name and a SMILES")
     tables.distinct((name for name, _ in rows), file.path)
-    return {name: smiles for name, smiles in rows}
+    return dict(rows)

@@ -1,7 +1,7 @@
 """What a molecule is made of: its formula, and how often it has an atom, a ring or a bond of a kind.
 
-Both are asked about any view that names the molecule, and not only about SMILES: a model that can count
-the atoms of a graph and not those of a SMILES has not learned the language. InChI is left out, since it begins with the formula.
+Both are asked about any view that names the molecule, and not only about SMILES: a model that counts the atoms of a graph
+and not those of a SMILES has not learned the language. InChI is left out, since it begins with the formula.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from mmai_gym.contracts import (
     Verdict,
     Words,
 )
-from mmai_gym.molecules import READABLE, Mol, formula, parse, parse_formula
+from mmai_gym.molecules import Mol, formula, parse, parse_formula
 from mmai_gym.tasks.base import BaseTask, judge_count
 from mmai_gym.tasks.language import LISTS, LanguageTask
-from mmai_gym.tasks.translate import shown_in
+from mmai_gym.tasks.translate import FLAT_VIEWS, shown_in
 
-_SHOWN = tuple(view for view in READABLE if view != "inchi")
+_SHOWN = tuple(view for view in FLAT_VIEWS if view != "inchi")
 
 
 def _elements(symbol: str) -> Callable[[Mol], int]:
@@ -55,19 +55,13 @@ COUNTS: Mapping[str, Callable[[Mol], int]] = {
 """By name: RDKit's strict rotatable bonds, the smallest set of smallest rings, stereocentres whether or not assigned."""
 
 
-def _shown(smiles: str, rng: random.Random) -> dict[str, str]:
-    """The molecule in one of the views that carry it."""
-    found = ((shown_in(view, smiles, rng), view) for view in rng.sample(_SHOWN, len(_SHOWN)))
-    return next({"shown": text, "view": view} for text, view in found if text is not None)
-
-
 class Formula(LanguageTask):
     """The molecular formula in Hill order."""
 
     asks_for = "formula"
 
     def draw(self, smiles: str, split: Split, rng: random.Random) -> tuple[Mapping[str, Any], Any]:
-        return _shown(smiles, rng), formula(smiles)
+        return shown_in(_SHOWN, smiles, rng), formula(smiles)
 
     def question(self, example: Example) -> Question:
         shown = Molecule(example.inputs["shown"], example.inputs["view"])
@@ -90,7 +84,7 @@ class CountParts(LanguageTask):
 
     def draw(self, smiles: str, split: Split, rng: random.Random) -> tuple[Mapping[str, Any], Any]:
         what = rng.choice(self.properties)
-        return {**_shown(smiles, rng), "what": what}, COUNTS[what](parse(smiles))
+        return {**shown_in(_SHOWN, smiles, rng), "what": what}, COUNTS[what](parse(smiles))
 
     def question(self, example: Example) -> Question:
         return (

@@ -14,6 +14,7 @@ split, seed, index), so that all tasks together show many more molecules than an
 from __future__ import annotations
 
 import functools
+import itertools
 import random
 import re
 from abc import abstractmethod
@@ -91,7 +92,7 @@ EMBEDDED = MoleculeList(
     "embedded",
     "embedded",
     lambda split, mark: embedded.molecules(split),
-    {"train": 2_000, "valid": 200, "test": 250},
+    {"train": 1_000, "valid": 150, "test": 200},
     small=True,
 )
 LISTS = (
@@ -124,7 +125,7 @@ class LanguageTask(BaseTask):
         self.molecules = molecules
         self.name = f"{self.prefix}/{molecules.name}/{self.asks_for}"
         self.sources = (molecules.source,)
-        self._fitting: dict[Split, Sequence[Listed]] = {}
+        self._found: dict[Split, Sequence[Listed]] = {}
 
     @abstractmethod
     def draw(self, smiles: str, split: Split, rng: random.Random) -> tuple[Mapping[str, Any], Any] | None:
@@ -145,21 +146,26 @@ class LanguageTask(BaseTask):
 
     def _size(self, split: Split) -> int:
         wanted = self.molecules.sizes[split]
-        return min(wanted, len(self._rows(split))) if self.molecules.small else int(self.share * wanted)
+        return len(self._fitting(split)) if self.molecules.small else int(self.share * wanted)
 
-    def _rows(self, split: Split) -> Sequence[Listed]:
-        """The molecules to draw from."""
-        if not self.molecules.small:
-            return self.molecules.rows(split, self.mark)
-        if split not in self._fitting:
-            self._fitting[split] = [row for row in self.molecules.rows(split, "") if self.fits(row.smiles)]
-        return self._fitting[split]
+    def _fitting(self, split: Split) -> Sequence[Listed]:
+        """Of a small list: as many molecules as are wanted, or as fit."""
+        if split not in self._found:
+            fitting = (row for row in self._shuffled(split) if self.fits(row.smiles))
+            self._found[split] = tuple(itertools.islice(fitting, self.molecules.sizes[split]))
+        return self._found[split]
+
+    def _shuffled(self, split: Split, start: int = 0, step: int = 1) -> Iterator[Listed]:
+        """Every `step`-th molecule, from the one at `start` on, in the order in which this task draws them."""
+        rows = self.molecules.rows(split, self.mark)
+        order = _order(item_seed(self.name, self.version, split, 0, 0), len(rows))
+        return (rows[place] for place in order[start::step])
 
     def _candidates(self, split: Split, index: int) -> Iterator[Listed]:
         """The molecules that example `index` may be about, no other example's among them."""
-        rows = self._rows(split)
-        order = _order(item_seed(self.name, self.version, split, 0, 0), len(rows))
-        return (rows[place] for place in order[index :: self._size(split)])
+        if self.molecules.small:
+            return iter((self._fitting(split)[index],))
+        return self._shuffled(split, index, self._size(split))
 
     def _example(self, split: Split, index: int) -> Example:
         rng = random.Random(item_seed(self.name, self.version, split, 0, index))

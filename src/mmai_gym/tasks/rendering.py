@@ -48,6 +48,9 @@ _OPTIONS = (
     "yes", "no", "first", "second", "equal", "low", "medium", "high", "up", "down", "same", "true", "false",
     "unknown",
 )  # fmt: skip
+SPAN_VIEWS = frozenset(_VIEWS)
+"""Views that a span may name: each has a control token that announces it."""
+
 _NAMED = _STRUCTURE + tuple(f"<|{name}|>" for name in (*_VIEWS, *_REQUESTS, *_FORMS, *_OPTIONS))
 
 CONTROL_TOKENS: tuple[str, ...] = _NAMED + tuple(f"<|reserved_{i}|>" for i in range(len(_NAMED), 256))

@@ -1,7 +1,8 @@
 """Which of two molecules is more similar to a third?
 
-Similar by Tanimoto on Morgan fingerprints of radius 2 and 2,048 bits (Rogers and Hahn 2010), the measure of the optimization tasks. The two
-differ by at least 0.1 in it wherever two hundred molecules hold such a pair, so that hardly an answer hangs on a bit.
+Similar by Tanimoto on Morgan fingerprints of radius 2 and 2,048 bits (Rogers and Hahn 2010), the measure of the
+optimization tasks. The two differ by at least 0.1 in it wherever two hundred molecules hold such a pair, so that hardly an
+answer hangs on a bit.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ def _differ(ranks: Sequence[int]) -> bool:
 
 
 def _has_sides(atom: Chem.Atom, partner: Chem.Atom, ranks: Sequence[int]) -> bool:
-    """Whether an end of a double bond between carbon or nitrogen has two different places, a hydrogen or lone pair as one."""
+    """Whether an end of a double bond between carbon or nitrogen has two different places (one may be hydrogen's)."""
     others = [ranks[other.GetIdx()] for other in atom.GetNeighbors() if other.GetIdx() != partner.GetIdx()]
     return (
         atom.GetSymbol() in ("C", "N")

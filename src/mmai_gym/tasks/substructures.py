@@ -1,9 +1,9 @@
 """Parts of a molecule: its scaffold, and fragments that it does or does not contain.
 
-The scaffold is that of Bemis and Murcko (1996), written without stereo. Fragments are what remains of a molecule when its single bonds
-outside of rings are cut; those of at least five heavy atoms are asked about. A fragment is contained where
-its atoms and bonds map onto part of the molecule, whatever hangs on them. Half of the fragments asked about come from another molecule
-and are not contained. Which atoms a fragment covers is asked only where there is one answer.
+The scaffold is that of Bemis and Murcko (1996), written without stereo. Fragments are what remains of a molecule when its
+single bonds outside of rings are cut; those of at least five heavy atoms are asked about. A fragment is contained where its
+atoms and bonds map onto part of the molecule, whatever hangs on them. Half of the fragments asked about come from another
+molecule and are not contained. Which atoms a fragment covers is asked only where there is one answer.
 """
 
 from __future__ import annotations

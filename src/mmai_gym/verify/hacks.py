@@ -32,7 +32,7 @@ from mmai_gym.contracts import (
     Task,
     answer_form,
 )
-from mmai_gym.molecules import canonical, is_valid, parse, smiles_of, text_of
+from mmai_gym.molecules import VIEWS, canonical, is_valid, parse, smiles_of
 from mmai_gym.tasks.answers import wrap
 from mmai_gym.tasks.rendering import chat_prompt, compact_prompt
 from mmai_gym.verify.disguises import ABSURD_MOLECULES, disguises, spellings
@@ -367,9 +367,11 @@ def _smiles(span: Molecule) -> str | None:
 
 
 def _written(smiles: str, view: str) -> str | None:
-    """A molecule in a view, None where it cannot be written there."""
+    """A molecule in a view, None where it cannot be written there or would have to be embedded first."""
+    if view not in VIEWS or VIEWS[view].dimensions != 2:
+        return None
     try:
-        return text_of(smiles, view)
+        return str(VIEWS[view].write(parse(smiles)))
     except InvalidMolecule:
         return None
 
