@@ -24,6 +24,7 @@ def _families() -> tuple[ModuleType, ...]:
         fgbench,
         forward,
         functional_groups,
+        linkers,
         moleculenet,
         multi_property,
         optimization,
@@ -55,6 +56,7 @@ def _families() -> tuple[ModuleType, ...]:
         optimization,
         multi_property,
         translation,
+        linkers,
         activity,
     )
 
