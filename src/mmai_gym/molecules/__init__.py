@@ -10,6 +10,7 @@ from mmai_gym.molecules.alignment import (
 from mmai_gym.molecules.conformer import (
     Conformer,
     embed,
+    embed_many,
     from_mol,
     perceived_smiles,
     posed,
@@ -33,11 +34,28 @@ from mmai_gym.molecules.drawing import (
     molecule_svg,
     reaction_svg,
 )
+from mmai_gym.molecules.files_3d import (
+    from_pdb,
+    from_sdf,
+    sdf_records,
+    to_pdb,
+    to_sdf,
+)
 from mmai_gym.molecules.formula_view import (
     formula,
     parse_formula,
 )
 from mmai_gym.molecules.fragments_view import to_fragments
+from mmai_gym.molecules.geometry import (
+    SHAPE_UNITS,
+    GeometryReport,
+    best_rmsd,
+    chirality,
+    distances,
+    geometry_report,
+    shape,
+    strain_energy,
+)
 from mmai_gym.molecules.graph import (
     EDGE_COLUMNS,
     NODE_COLUMNS,
@@ -69,6 +87,11 @@ from mmai_gym.molecules.inchi_view import (
     to_fixed_inchi,
     to_inchi,
 )
+from mmai_gym.molecules.internal import (
+    InternalCoordinates,
+    from_internal,
+    to_internal,
+)
 from mmai_gym.molecules.mapping import (
     MAPPER_VERSION,
     AtomMapping,
@@ -92,6 +115,10 @@ from mmai_gym.molecules.reactions import (
     possible_products,
     preferred_cut,
     retro_cuts,
+)
+from mmai_gym.molecules.round_trips import (
+    Finding,
+    round_trips,
 )
 from mmai_gym.molecules.selfies_view import (
     from_selfies,
@@ -136,17 +163,21 @@ __all__ = [
     "MAX_SMILES_LENGTH",
     "NODE_COLUMNS",
     "READABLE",
+    "SHAPE_UNITS",
     "TEMPLATES",
     "VIEWS",
     "AtomMapping",
     "Conformer",
     "Conversion",
     "Conversions",
+    "Finding",
     "Fingerprint",
     "Fragmentation",
     "FunctionalGroup",
+    "GeometryReport",
     "GraphArrays",
     "GroupEdit",
+    "InternalCoordinates",
     "MappedReaction",
     "MappingFailure",
     "MatchedPair",
@@ -158,13 +189,17 @@ __all__ = [
     "View",
     "aligned_pair",
     "aligned_to_canonical",
+    "best_rmsd",
     "canonical",
     "canonical_set",
+    "chirality",
     "connectivity",
     "convert",
     "convert_all",
     "count_group",
+    "distances",
     "embed",
+    "embed_many",
     "find_groups",
     "flat",
     "follow",
@@ -176,10 +211,14 @@ __all__ = [
     "from_graph_arrays",
     "from_graph_text",
     "from_inchi",
+    "from_internal",
     "from_mol",
+    "from_pdb",
+    "from_sdf",
     "from_selfies",
     "from_xyz",
     "functional_group",
+    "geometry_report",
     "grid_svg",
     "group_edit",
     "heavy_atoms",
@@ -209,7 +248,11 @@ __all__ = [
     "rmsd",
     "root_aligned",
     "rooted",
+    "round_trips",
+    "sdf_records",
+    "shape",
     "smiles_of",
+    "strain_energy",
     "strip_maps",
     "tanimoto",
     "tanimoto_to_all",
@@ -219,7 +262,10 @@ __all__ = [
     "to_graph_arrays",
     "to_graph_text",
     "to_inchi",
+    "to_internal",
     "to_mol",
+    "to_pdb",
+    "to_sdf",
     "to_selfies",
     "to_xyz",
 ]

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
-from rdkit.Geometry import Point3D
 
 from mmai_gym.contracts import InvalidMolecule
 from mmai_gym.molecules.fidelity import plain, read_smiles
@@ -30,6 +29,8 @@ EMBED_SECONDS = 10
 """Each of the two tries to embed a molecule is given up after this long."""
 
 _EMBED_ATTEMPTS = 20
+_GAP = 3.0
+"""Å between the parts of a mixture, before a force field draws them together."""
 _MMFF_STEPS = 500
 _KEY = "key"
 
@@ -67,27 +68,54 @@ def embed(molecule: str | Mol, seed: int = 0) -> Conformer:
         InvalidMolecule: the SMILES cannot be read, there are more than MAX_LIGAND_ATOMS atoms, or no geometry was
             found in two tries of at most EMBED_SECONDS each.
     """
+    return embed_many(molecule, 1, seed)[0]
+
+
+def embed_many(molecule: str | Mol, count: int, seed: int = 0) -> tuple[Conformer, ...]:
+    """An ensemble of at most `count` conformers, each relaxed; fewer where embeddings fail. See `embed`.
+
+    Raises:
+        InvalidMolecule: as `embed`.
+    """
     smiles = molecule if isinstance(molecule, str) else write(molecule)
     mol = with_hydrogens(smiles)
     # Starting from random coordinates is slower and rescues crowded molecules.
-    if not any(_embedded(mol, seed, random_start) for random_start in (False, True)):
+    if not any(_embedded(mol, count, seed, random_start) for random_start in (False, True)):
         raise InvalidMolecule(f"no conformer for {shown(smiles)}: distance geometry found no embedding in time")
+    for geometry in mol.GetConformers():
+        _set_apart(mol, geometry)
     if rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
-        rdForceFieldHelpers.MMFFOptimizeMolecule(mol, maxIters=_MMFF_STEPS)
-    return Conformer(symbols_of(mol), np.array(mol.GetConformer().GetPositions(), dtype=np.float64), smiles)
+        rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(mol, maxIters=_MMFF_STEPS)
+    symbols = symbols_of(mol)
+    return tuple(Conformer(symbols, np.array(each.GetPositions()), smiles) for each in mol.GetConformers())
 
 
-def _embedded(mol: Mol, seed: int, random_start: bool) -> bool:
-    """Gives `mol` a conformer in place; False when none was found."""
+def _embedded(mol: Mol, count: int, seed: int, random_start: bool) -> bool:
+    """Gives `mol` conformers in place; False when none was found."""
     parameters: Any = rdDistGeom.ETKDGv3()
     parameters.randomSeed = seed & 0x7FFF_FFFF
     parameters.maxIterations = _EMBED_ATTEMPTS
     parameters.timeout = EMBED_SECONDS
     parameters.useRandomCoords = random_start
     try:
-        return rdDistGeom.EmbedMolecule(mol, parameters) >= 0
+        return len(rdDistGeom.EmbedMultipleConfs(mol, count, parameters)) > 0
     except (RuntimeError, ValueError):  # a precondition of RDKit's: atoms that have no distance bounds
         return False
+
+
+def _set_apart(mol: Mol, geometry: Chem.Conformer) -> None:
+    """Move the parts of a salt or mixture along x until they do not overlap; distance geometry embeds each about 0."""
+    parts = Chem.GetMolFrags(mol)
+    if len(parts) < 2:
+        return
+    positions = np.array(geometry.GetPositions())
+    edge = 0.0
+    for part in map(list, parts):
+        centred = positions[part] - positions[part].mean(axis=0)
+        radius = float(np.linalg.norm(centred, axis=1).max())
+        positions[part] = centred + np.array([edge + radius, 0.0, 0.0])
+        edge += 2 * radius + _GAP
+    geometry.SetPositions(positions)
 
 
 def with_hydrogens(smiles: str) -> Mol:
@@ -126,8 +154,7 @@ def to_mol(conformer: Conformer) -> Mol:
             f"which has {mol.GetNumAtoms()} with hydrogens"
         )
     geometry = Chem.Conformer(mol.GetNumAtoms())
-    for index, (x, y, z) in enumerate(conformer.coordinates.tolist()):
-        geometry.SetAtomPosition(index, Point3D(x, y, z))
+    geometry.SetPositions(np.ascontiguousarray(conformer.coordinates))
     mol.AddConformer(geometry, assignId=True)
     return mol
 

@@ -21,11 +21,12 @@ from mmai_gym.contracts import InvalidMolecule, UsageError
 from mmai_gym.molecules.conformer import Conformer, embed, from_mol
 from mmai_gym.molecules.fidelity import plain
 from mmai_gym.molecules.graph import GraphArrays
+from mmai_gym.molecules.internal import InternalCoordinates
 from mmai_gym.molecules.toolkit import Mol, parse, shown
 from mmai_gym.molecules.views import VIEWS, View
 from mmai_gym.workers import WorkerPool
 
-AnyView: TypeAlias = str | Mol | Conformer | GraphArrays
+AnyView: TypeAlias = str | Mol | GraphArrays | Conformer | InternalCoordinates
 """What `convert` takes: a text in some view, RDKit's molecule, or the arrays of a view."""
 
 ITEM_SECONDS = 30.0
@@ -34,7 +35,7 @@ ITEM_SECONDS = 30.0
 _CHUNK_SECONDS = 0.01
 _MAX_CHUNK = 256
 
-_VIEW_OF_FORM: dict[type, str] = {GraphArrays: "graph-arrays", Conformer: "conformer-arrays"}
+_VIEW_OF_FORM: dict[type, str] = {view.form: name for name, view in VIEWS.items() if view.form is not str}
 
 
 def convert(molecule: AnyView, to: str, source: str = "smiles", **options: Any) -> Any:

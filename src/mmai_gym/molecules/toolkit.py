@@ -81,15 +81,15 @@ def parse(smiles: str) -> Mol:
         # RDKit swallows an allocation that is refused, and logs nothing; what is wrong with a text it always says.
         if not log.messages.strip():
             raise MemoryError(f"no room for the SMILES {shown(text)}")
-        raise InvalidMolecule(f"cannot read the SMILES {shown(text)}: {_first_reason(log.messages)}")
+        raise InvalidMolecule(f"cannot read the SMILES {shown(text)}: {first_reason(log.messages)}")
     if mol.GetNumAtoms() == 0:
         raise InvalidMolecule(f"the SMILES {shown(text)} holds no atoms")
     return mol
 
 
-def _first_reason(log: str) -> str:
-    """The first line RDKit logged, without its clock and without the text it repeats."""
-    line = _LOG_TIME.sub("", log.splitlines()[0])
+def first_reason(log: str) -> str:
+    """The first line RDKit logged, without its clock and without the text it repeats; '' if it logged nothing."""
+    line = _LOG_TIME.sub("", next(iter(log.splitlines()), ""))
     return line.removeprefix("SMILES Parse Error: ").split(" for input:")[0].split(" while parsing:")[0]
 
 

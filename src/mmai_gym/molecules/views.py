@@ -17,6 +17,7 @@ from typing import Any, Literal
 from mmai_gym.molecules.conformer import Conformer
 from mmai_gym.molecules.coordinate_text import from_conformer_text, from_xyz, to_conformer_text, to_xyz
 from mmai_gym.molecules.fidelity import read_smiles
+from mmai_gym.molecules.files_3d import from_pdb, from_sdf, to_pdb, to_sdf
 from mmai_gym.molecules.formula_view import formula
 from mmai_gym.molecules.fragments_view import to_fragments
 from mmai_gym.molecules.graph import (
@@ -27,6 +28,7 @@ from mmai_gym.molecules.graph import (
     to_graph_text,
 )
 from mmai_gym.molecules.inchi_view import inchikey, read_inchi, to_fixed_inchi, to_inchi
+from mmai_gym.molecules.internal import InternalCoordinates, from_internal, to_internal
 from mmai_gym.molecules.selfies_view import read_selfies, to_selfies
 from mmai_gym.molecules.smiles import flat, kekulized, rooted, shuffled, write
 from mmai_gym.molecules.toolkit import Mol, murcko_scaffold
@@ -95,6 +97,9 @@ VIEWS: dict[str, View] = {
         View("conformer", 3, str, to_conformer_text, from_conformer_text, True, f"{_SPACE_LIMITS}, the frame"),
         View("conformer-arrays", 3, Conformer, _itself, _itself, True, _SPACE_LIMITS),
         View("xyz", 3, str, to_xyz, from_xyz, True, _SPACE_LIMITS),
+        View("sdf", 3, str, to_sdf, from_sdf, True, _SPACE_LIMITS),
+        View("pdb", 3, str, to_pdb, from_pdb, True, f"{_SPACE_LIMITS}, dummy atoms"),
+        View("internal", 3, InternalCoordinates, to_internal, from_internal, True, f"{_SPACE_LIMITS}, the frame"),
     )
 }  # fmt: skip
 
