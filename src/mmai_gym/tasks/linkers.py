@@ -1,15 +1,15 @@
 """Linker design and scaffold elaboration on the test sets of DeLinker and DEVELOP (Imrie et al. 2020 and 2021).
 
-Shown are fragments with dummy atoms where bonds were cut; asked is the whole molecule. `recovered` is the published
-rate: the molecule that the fragments come from is among the answers, stereo aside. An answer is `joined` where it holds the
-fragments as they are, each bound to the rest at its dummy atom and nowhere else; its linker may have at most twice the heavy atoms of
-the known one. For a linker the question says, too, how far the ends of the fragments lie apart in a 3D structure and
-the angle between the two bonds. An answer `fits` where the distance lies within the bounds that bond lengths and angles leave it
-(distance geometry: Crippen and Havel 1988), and half a point is paid for that. Elaborations have no such
+Shown are fragments with dummy atoms where bonds were cut; asked is the whole molecule. `recovered` is the published rate:
+the molecule that the fragments come from is among the answers, stereo aside. An answer is `joined` where it holds the
+fragments as they are, each bound to the rest at its dummy atom and nowhere else; its linker may have at most twice the
+heavy atoms of the known one. For a linker the question says, too, how far the ends of the fragments lie apart in a 3D
+structure and the angle between the two bonds. An answer `fits` where the distance lies within the bounds that bond lengths
+and angles leave it (distance geometry: Crippen and Havel 1988), and half a point is paid for that. Elaborations have no such
 check and pay for recovery alone. What `tricks` calls unlike the known molecule counts for nothing.
 
-The published training files are too large for the mirror. What there is to learn from are cuts of the embedded EGFR ligands, with
-distances in their own conformers, and whatever lists a recipe adds; the exclusions keep the test molecules out.
+The published training files are too large for the mirror. What there is to learn from are cuts of the embedded molecules,
+those of linkers with distances in the conformers of the EGFR ligands.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from mmai_gym.tasks.tricks import unlike
 Rows = Callable[[Split], Sequence[Cut]]
 
 _DISTANCE_TOLERANCE = 0.5
-"""Angstrom; of crystal structures, half of the resolution of a good one, by which bond lengths are not held to the letter."""
+"""Angstrom: a crystal structure of middling resolution is no better."""
 
 _MOST_MATCHES = 64
 
@@ -123,8 +123,8 @@ class LinkerDesign(Join):
     """Two fragments, and how they lie to each other."""
 
     words = (
-        "Join the two fragments by a linker at their dummy atoms and write the whole molecule. Given are the distance of the "
-        "two atoms to be joined (angstrom) and the angle between their bonds to the linker (radian)."
+        "Join the two fragments by a linker at their dummy atoms and write the whole molecule. Given are the distance of "
+        "the two atoms to be joined (angstrom) and the angle between their bonds to the linker (radian)."
     )
 
     def _inputs(self, row: Cut) -> dict[str, Any]:

@@ -40,8 +40,10 @@ from mmai_gym.verify.disguises import ABSURD_MOLECULES, disguises, spellings
 Cheat = tuple[str, str]
 """(name, completion)"""
 
-_LOOK_ALIKES = str.maketrans("AaBCcEeHiKMNnOoPpSsTXxy0123456789", "АаВСсЕеНіКМΝпОоРрЅѕТХху０１２３４５６７８９")
-"""Letters that Cyrillic or Greek draws alike, and full-width digits (which Python's `int` and `float` accept)."""
+_LOOK_ALIKES = str.maketrans(
+    "AaBCcEeHiKMNnOoPpRSsTXxyZ0123456789", "АаВСсЕеНіКМΝпОоРрᎡЅѕТХхуΖ０１２３４５６７８９"
+)
+"""Letters that Cyrillic, Greek or Cherokee draws alike, and full-width digits (which Python's `int` and `float` accept)."""
 
 _SAME_IN_ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
@@ -345,14 +347,14 @@ def _structures(question: Question, form: Structure, gold: str | None) -> list[C
     cheats = [(name, wrap(smiles)) for name, smiles in other]
     cheats += [(f"input {i} with a title", wrap(f"{smiles} improved")) for i, smiles in enumerate(shown, start=1)]
     if form.view != "smiles":
-        written = [
-            (name, Molecule(text, form.view)) for name, smiles in other if (text := _written(smiles, form.view))
-        ]
+        # One decoration in another view is as good as all of them, and writing takes a millisecond.
+        chosen = [(name, smiles) for name, smiles in other if "on its" not in name and "at its side" not in name]
+        written = [(name, Molecule(_written(smiles, form.view) or "", form.view)) for name, smiles in chosen]
         # A view that knows no atom maps makes the gold answer again of a disguise by them.
         cheats += [
             (f"{name}, written as {form.view}", wrap(span.text))
             for name, span in written
-            if right is None or not _same(_smiles(span) or "", right)
+            if span.text and (right is None or not _same(_smiles(span) or "", right))
         ]
     return cheats + ([] if gold is None else [("gold as a reaction", wrap(f"{gold}>>{'.'.join(shown)}"))])
 
