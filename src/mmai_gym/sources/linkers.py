@@ -62,4 +62,5 @@ def _cut(file: File, position: int, line: str) -> Cut:
         if any(text.count(dummy) != 1 for text in smiles[1:]):
             raise DataError(f"{where}: the parts do not both have one dummy atom {dummy}")
     geometry = [tables.finite(field, where) for field in fields[3:]]
-    return Cut(row_id(file.dataset, file.key, position), *smiles, *geometry)
+    molecule, part, rest = smiles
+    return Cut(row_id(file.dataset, file.key, position), molecule, part, rest, *geometry)

@@ -27,6 +27,7 @@ from rdkit.Chem import rdDistGeom
 
 from mmai_gym import stats
 from mmai_gym.contracts import (
+    SPLITS,
     Estimate,
     Example,
     Molecule,
@@ -62,14 +63,14 @@ class Join(BaseTask):
     decode = "sample"
     words: str
 
-    def __init__(self, name: str, source: str, rows: Rows, sizes: dict[str, int] | None = None) -> None:
+    def __init__(self, name: str, source: str, rows: Rows, sizes: Mapping[Split, int] | None = None) -> None:
         self.name = name
         self.sources = (source,)
         self._cuts = rows
         self._sizes = sizes
 
     def sizes(self) -> dict[str, int]:
-        return super().sizes() if self._sizes is None else dict(self._sizes)
+        return super().sizes() if self._sizes is None else {split: self._sizes.get(split, 0) for split in SPLITS}
 
     def examples(self, split: Split) -> Sequence[Example]:
         rows = self._cuts(split)
@@ -192,7 +193,7 @@ def joined(mol: Mol, rest: str, most: int) -> Iterator[tuple[int, ...]]:
 def _pattern(fragment: str) -> tuple[Mol, int, int]:
     """A fragment as a query, its dummy atom, and the atom that it is bound to."""
     mol = parse(fragment)
-    settings = Chem.AdjustQueryParameters.NoAdjustments()
+    settings: Any = Chem.AdjustQueryParameters.NoAdjustments()
     settings.adjustDegree = True
     settings.adjustDegreeFlags = Chem.AdjustQueryWhichFlags.ADJUST_IGNOREDUMMIES
     settings.makeDummiesQueries = True
@@ -294,7 +295,7 @@ def _public(
     family = "linker-design" if task is LinkerDesign else "scaffold-elaboration"
     for part, sizes in sets.items():
         rows = functools.partial(_rows, name, f"{prefix}{part}", frozenset(sizes))
-        yield functools.partial(task, f"{family}/{name}-{part}", name, rows, {"train": 0, "valid": 0, **sizes})
+        yield functools.partial(task, f"{family}/{name}-{part}", name, rows, sizes)
 
 
 def _rows(name: LinkerSet, key: str, splits: frozenset[Split], split: Split) -> Sequence[Cut]:

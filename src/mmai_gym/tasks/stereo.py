@@ -103,7 +103,7 @@ class DoubleBond(Stereo):
     words = "Is the double bond between the atoms with the map numbers 1 and 2 E or Z?"
 
     def elements(self, mol: Mol, ranks: Sequence[int]) -> list[tuple[int, ...]]:
-        found = []
+        found: list[tuple[int, ...]] = []
         for bond in mol.GetBonds():
             ends = (bond.GetBeginAtom(), bond.GetEndAtom())
             sizes = mol.GetRingInfo().BondRingSizes(bond.GetIdx())
