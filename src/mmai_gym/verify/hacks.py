@@ -35,7 +35,7 @@ from mmai_gym.contracts import (
 from mmai_gym.molecules import VIEWS, canonical, is_valid, parse, smiles_of
 from mmai_gym.tasks.answers import wrap
 from mmai_gym.tasks.rendering import chat_prompt, compact_prompt
-from mmai_gym.verify.disguises import ABSURD_MOLECULES, disguises, spellings
+from mmai_gym.verify.disguises import ABSURD_MOLECULES, disguises, distortions, spellings
 
 Cheat = tuple[str, str]
 """(name, completion)"""
@@ -356,6 +356,8 @@ def _structures(question: Question, form: Structure, gold: str | None) -> list[C
             for name, span in written
             if span.text and (right is None or not _same(_smiles(span) or "", right))
         ]
+    if form.view == "conformer" and gold is not None:
+        cheats += [(f"gold, {how}", wrap(text)) for how, text in distortions(gold)]
     return cheats + ([] if gold is None else [("gold as a reaction", wrap(f"{gold}>>{'.'.join(shown)}"))])
 
 
