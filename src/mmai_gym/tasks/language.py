@@ -111,12 +111,14 @@ class LanguageTask(BaseTask):
     Attributes:
         prefix, asks_for: first and last part of the name.
         share: of the examples drawn from a large list, below 1 where few of its molecules can be asked about.
+        scarce: whether fewer molecules of the small list fit than are wanted.
         mark: what the text of a molecule of a large list must contain to be asked about.
     """
 
     prefix = "language"
     asks_for: str
     share = 1.0
+    scarce = False
     mark = ""
     headline = "accuracy"
     teachers: tuple[str, ...] = ("structure",)
@@ -146,7 +148,9 @@ class LanguageTask(BaseTask):
 
     def _size(self, split: Split) -> int:
         wanted = self.molecules.sizes[split]
-        return len(self._fitting(split)) if self.molecules.small else int(self.share * wanted)
+        if not self.molecules.small:
+            return int(self.share * wanted)
+        return len(self._fitting(split)) if self.scarce else wanted
 
     def _fitting(self, split: Split) -> Sequence[Listed]:
         """Of a small list: as many molecules as are wanted, or as fit."""
@@ -164,7 +168,7 @@ class LanguageTask(BaseTask):
     def _candidates(self, split: Split, index: int) -> Iterator[Listed]:
         """The molecules that example `index` may be about, no other example's among them."""
         if self.molecules.small:
-            return iter((self._fitting(split)[index],))
+            return itertools.islice(self._fitting(split), index, index + 1)
         return self._shuffled(split, index, self._size(split))
 
     def _example(self, split: Split, index: int) -> Example:

@@ -310,6 +310,8 @@ TASKS: tuple[Callable[[], BaseTask], ...] = (
         "linker-",
         {"zinc": {"valid": 400, "test": 400}, "casf": {"test": 188}, "pdbbind": {"test": 321}},
     ),
-    functools.partial(Elaboration, "scaffold-elaboration/embedded", "embedded", _embedded_elaborations),
+    functools.partial(
+        Elaboration, "scaffold-elaboration/embedded", "embedded", _embedded_elaborations, _ELABORATIONS
+    ),
     *_public("develop", "elaboration-", {"zinc": {"test": 800}, "casf": {"test": 237}, "pdbbind": {"test": 295}}),
 )

@@ -33,6 +33,7 @@ class Stereo(LanguageTask):
 
     form: Choice
     words: str
+    scarce = True
 
     def question(self, example: Example) -> Question:
         return (Words(self.words, "stereo"), Molecule(example.inputs["shown"]), self.form)
