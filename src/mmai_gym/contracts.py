@@ -121,9 +121,13 @@ class Indices:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """The answer wanted is a molecule, or a dot-separated set of them, as SMILES."""
+    """The answer wanted is a molecule, or a dot-separated set of them, written in one view.
+
+    A view that follows from the molecule without naming it (a formula, a scaffold) may be asked for, too.
+    """
 
     role: Literal["molecule", "reactants", "fragment"] = "molecule"
+    view: str = "smiles"
 
 
 AnswerForm = Choice | Number | Count | Indices | Structure
