@@ -7,6 +7,10 @@ from mmai_gym.molecules.alignment import (
     follow,
     root_aligned,
 )
+from mmai_gym.molecules.breeding import (
+    crossover,
+    mutated,
+)
 from mmai_gym.molecules.conformer import (
     Conformer,
     embed,
@@ -132,6 +136,7 @@ __all__ = [
     "canonical_set",
     "connectivity",
     "count_group",
+    "crossover",
     "embed",
     "find_groups",
     "follow",
@@ -159,6 +164,7 @@ __all__ = [
     "morgan_array",
     "morgan_bits",
     "murcko_scaffold",
+    "mutated",
     "parse",
     "parse_formula",
     "possible_products",

@@ -40,6 +40,7 @@ from mmai_gym.models.baselines.base import (
 from mmai_gym.models.baselines.features import maplight_features
 from mmai_gym.models.baselines.trivial import ConstantBaseline
 
+TREES = 1000
 _SKEWED = 1.0
 """Skewness of labels from which they are learned on a logarithmic scale. It chooses the four endpoints of TDC (volume of
 distribution, half-life, both clearances) that the authors chose by name."""
@@ -92,6 +93,7 @@ def _features(questions: Sequence[Question]) -> npt.NDArray[np.float32]:
 
 def _settings(seed: int) -> dict[str, Any]:
     return {
+        "iterations": TREES,
         "random_strength": 2,
         "random_seed": seed,
         "thread_count": os.cpu_count() or 1,

@@ -24,6 +24,7 @@ from mmai_gym.models.baselines.base import Fitted, Reply, TrainingSet, TrainingS
 from mmai_gym.models.baselines.features import count_fingerprints, descriptors
 from mmai_gym.models.baselines.pairs import Floats, PairBaseline, PairTable, Places, places, sides, word_counts
 
+TREES = 1000
 _NEIGHBOURS = 5
 _LEAST_DRUGS = 3
 """Drugs that must share a fragment for it to be a column."""
@@ -81,6 +82,7 @@ class _Pairs:
             table = self.table
             drugs, targets = [table.drugs[i] for i in table.rows], [table.targets[i] for i in table.columns]
             model = CatBoostRegressor(
+                iterations=TREES,
                 loss_function="RMSE",
                 random_seed=self.seed,
                 thread_count=os.cpu_count() or 1,
