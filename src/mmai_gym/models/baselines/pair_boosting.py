@@ -24,10 +24,12 @@ from mmai_gym.models.baselines.base import Fitted, Reply, TrainingSet, TrainingS
 from mmai_gym.models.baselines.features import count_fingerprints, descriptors
 from mmai_gym.models.baselines.pairs import Floats, PairBaseline, PairTable, Places, places, sides, word_counts
 
+Columns = npt.NDArray[np.float32]
+
 TREES = 1000
 _NEIGHBOURS = 5
-_LEAST_DRUGS = 3
-"""Drugs that must share a fragment for it to be a column."""
+_LEAST_DRUGS, _LEAST_SHARE = 3, 0.01
+"""Drugs, and share of all drugs, that must have a fragment for it to be a column."""
 
 
 class PairBoostingBaseline(PairBaseline):
@@ -62,7 +64,8 @@ class _Pairs:
     def __init__(self, table: PairTable, seed: int) -> None:
         self.table = table
         self.seed = seed
-        self.frequent = np.flatnonzero((count_fingerprints(table.drugs) > 0).sum(0) >= _LEAST_DRUGS)
+        least = max(_LEAST_DRUGS, _LEAST_SHARE * len(table.drugs))
+        self.frequent = np.flatnonzero((count_fingerprints(table.drugs) > 0).sum(0) >= least)
         self.models: dict[_Known, Any] = {}
 
     def reply(self, questions: Sequence[Question], n: int) -> list[Reply]:
@@ -92,11 +95,11 @@ class _Pairs:
             self.models[known] = model.fit(self._columns(drugs, targets, known), table.values)
         return self.models[known]
 
-    def _columns(self, drugs: Sequence[str], targets: Sequence[str], known: _Known) -> npt.NDArray[np.float32]:
+    def _columns(self, drugs: Sequence[str], targets: Sequence[str], known: _Known) -> Columns:
         """Shape (len(drugs), n_columns)."""
         distinct = list(dict.fromkeys(drugs)), list(dict.fromkeys(targets))
         rows, columns = places(drugs, distinct[0]), places(targets, distinct[1])
-        parts: list[Floats] = [self._drug_columns(distinct[0])[rows], _target_columns(distinct[1])[columns]]
+        parts = [self._drug_columns(distinct[0])[rows], _target_columns(distinct[1])[columns]]
         if known.target:
             own, seen = places(distinct[0], self.table.drugs), places(distinct[1], self.table.targets)
             history = _history(self.table.matrix[:, seen], self.table.drug_similarity(distinct[0]), own)
@@ -105,19 +108,21 @@ class _Pairs:
             own, seen = places(distinct[1], self.table.targets), places(distinct[0], self.table.drugs)
             history = _history(self.table.matrix[seen].T, self.table.target_similarity(distinct[1]), own)
             parts.append(history[columns, rows])
-        return np.concatenate(parts, axis=1).astype(np.float32)
+        return np.concatenate(parts, axis=1)
 
-    def _drug_columns(self, drugs: Sequence[str]) -> Floats:
-        return np.concatenate([count_fingerprints(drugs)[:, self.frequent], descriptors(drugs)], axis=1)
+    def _drug_columns(self, drugs: Sequence[str]) -> Columns:
+        counts = count_fingerprints(drugs)[:, self.frequent].astype(np.float32)
+        return np.concatenate([counts, descriptors(drugs)], axis=1)
 
 
-def _target_columns(targets: Sequence[str]) -> Floats:
+def _target_columns(targets: Sequence[str]) -> Columns:
     """Length and shares of single residues and pairs of neighbours, shape (len(targets), 421)."""
     lengths = np.array([[len(target)] for target in targets], dtype=np.float64)
-    return np.concatenate([lengths, *(word_counts(targets, k) / np.maximum(lengths, 1.0) for k in (1, 2))], axis=1)
+    shares = [word_counts(targets, length) / np.maximum(lengths, 1.0) for length in (1, 2)]
+    return np.concatenate([lengths, *shares], axis=1).astype(np.float32)
 
 
-def _history(matrix: Floats, similarity: Floats, own: Places) -> Floats:
+def _history(matrix: Floats, similarity: Floats, own: Places) -> Columns:
     """What each column was measured at with other rows.
 
     Args:
@@ -129,7 +134,7 @@ def _history(matrix: Floats, similarity: Floats, own: Places) -> Floats:
         Shape (n_asked, n_columns, 4): mean over all other rows, mean over the five most similar ones that were measured,
         weighted by similarity, the highest value among these, and the similarity of the closest. NaN without any.
     """
-    found = np.full((*similarity.shape[:1], matrix.shape[1], 4), np.nan)
+    found = np.empty((len(similarity), matrix.shape[1], 4), dtype=np.float32)
     for asked, (line, self_) in enumerate(zip(similarity, own, strict=True)):
         others = np.flatnonzero(np.arange(len(line)) != self_)
         order = others[np.argsort(-line[others], kind="stable")]
