@@ -7,6 +7,10 @@ from mmai_gym.molecules.alignment import (
     follow,
     root_aligned,
 )
+from mmai_gym.molecules.breeding import (
+    crossover,
+    mutated,
+)
 from mmai_gym.molecules.conformer import (
     Conformer,
     embed,
@@ -243,6 +247,7 @@ __all__ = [
     "convert",
     "convert_all",
     "count_group",
+    "crossover",
     "cut_pocket",
     "distances",
     "embed",
@@ -284,6 +289,7 @@ __all__ = [
     "morgan_array",
     "morgan_bits",
     "murcko_scaffold",
+    "mutated",
     "pair_svg",
     "parse",
     "parse_formula",
