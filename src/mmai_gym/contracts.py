@@ -325,6 +325,10 @@ class Task(Protocol):
     """Names that its Property spans use; a from-scratch tokenizer gives each a token of its own."""
 
     @property
+    def verifier_version(self) -> str:
+        """What its verdicts carry; changes whenever they may."""
+
+    @property
     def headline(self) -> str:
         """The metric of `score` that stands for the task in a one-line table."""
 
