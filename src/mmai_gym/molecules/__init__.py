@@ -29,6 +29,7 @@ from mmai_gym.molecules.converting import (
 )
 from mmai_gym.molecules.coordinate_text import (
     from_conformer_text,
+    from_plain_xyz,
     from_xyz,
     to_conformer_text,
     to_xyz,
@@ -268,6 +269,7 @@ __all__ = [
     "from_internal",
     "from_mol",
     "from_pdb",
+    "from_plain_xyz",
     "from_pocket_text",
     "from_sdf",
     "from_selfies",

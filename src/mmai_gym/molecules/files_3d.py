@@ -9,6 +9,7 @@ where they stand would be invented.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from rdkit import Chem, rdBase
@@ -25,6 +26,7 @@ _REMARK = "REMARK 250 SMILES "
 _REMARK_WIDTH = 80 - len(_REMARK)
 _FIELD = ">  <SMILES>\n"
 _RECORD_END = "$$$$"
+_END_LINE = re.compile(r"^\$\$\$\$[^\n]*\n?", re.MULTILINE)
 _MAX_FILE_CHARS = 400 * MAX_LIGAND_ATOMS
 
 
@@ -74,9 +76,9 @@ def _skeleton(mol: Mol) -> tuple[tuple[str, ...], set[tuple[int, int]]]:
 
 def sdf_records(text: str) -> Iterator[str]:
     """The records of an SDF text one by one, unread: what `convert_all(..., source="sdf")` takes."""
-    for record in text.split(_RECORD_END):
+    for record in _END_LINE.split(text):
         if record.strip():
-            yield f"{record.lstrip(chr(10))}{_RECORD_END}\n"
+            yield f"{record}{_RECORD_END}\n"
 
 
 # ------------------------------------------------------------------------------------------------------------ PDB
