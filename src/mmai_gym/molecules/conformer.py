@@ -60,6 +60,11 @@ class Conformer:
             atom = int(np.flatnonzero(~np.isfinite(self.coordinates).all(axis=1))[0])
             raise InvalidMolecule(f"atom {atom} of {shown(self.smiles)} has a coordinate that is not a number")
 
+    def _repr_html_(self) -> str:
+        from mmai_gym.molecules.picture_3d import conformer_html  # it draws what is defined here
+
+        return conformer_html(self)
+
 
 def embed(molecule: str | Mol, seed: int = 0) -> Conformer:
     """One conformer with hydrogens; the same molecule, spelling and seed (32 bits) give the same coordinates.
