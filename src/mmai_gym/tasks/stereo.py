@@ -98,7 +98,7 @@ class DoubleBond(Stereo):
     """E or Z."""
 
     asks_for = "double-bond"
-    share = 0.1
+    share = 0.2
     mark = "/"
     form = Choice(("E", "Z"))
     words = "Is the double bond between the atoms with the map numbers 1 and 2 E or Z?"
