@@ -83,6 +83,7 @@ from mmai_gym.molecules.selfies_view import (
     from_selfies,
     to_selfies,
 )
+from mmai_gym.molecules.sketch import sketch
 from mmai_gym.molecules.smiles import (
     canonical,
     canonical_set,
@@ -176,6 +177,7 @@ __all__ = [
     "retro_cuts",
     "root_aligned",
     "rooted",
+    "sketch",
     "smiles_of",
     "strip_maps",
     "tanimoto",
