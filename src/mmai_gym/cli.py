@@ -422,11 +422,20 @@ def train(
 @app.command()
 def bench(
     model: Annotated[
-        str, typer.Argument(help="A run folder, a run's name, a checkpoint folder, a hub id, or baseline:NAME.")
+        str,
+        typer.Argument(
+            help="A run folder or name, a folder with a checkpoint or adapter, a hub id, openai:NAME@URL, or baseline:NAME."
+        ),
     ],
     suite: Annotated[str, typer.Option(help="A shipped suite's name, or a TOML file.")] = "embedded",
     limit: Annotated[int, typer.Option(help="At most so many test examples per task; 0 for all.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    ask: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="How it is asked, such as shots=4; more for endpoints. May be given often."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Record file.")] = Path(),
     as_json: JsonOption = False,
 ) -> None:
@@ -434,7 +443,7 @@ def bench(
     from mmai_gym import bench as room
     from mmai_gym import models
 
-    loaded = models.load_model(model)
+    loaded = models.load_model(model, ask or ())
     protocol = room.load_suite(suite)
     record = models.record_path(model, protocol.name) if out == Path() else out
     with progress_bar() as progress:
