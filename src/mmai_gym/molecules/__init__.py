@@ -15,6 +15,7 @@ from mmai_gym.molecules.conformer import (
     perceived_smiles,
     posed,
     rmsd,
+    shows_its_stereo,
     to_mol,
 )
 from mmai_gym.molecules.converting import (
@@ -303,6 +304,7 @@ __all__ = [
     "round_trips",
     "sdf_records",
     "shape",
+    "shows_its_stereo",
     "smiles_of",
     "strain_energy",
     "strip_maps",
