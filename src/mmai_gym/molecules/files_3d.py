@@ -78,8 +78,8 @@ def _in_order_of(smiles: str, mol: Mol, found: Conformer) -> Conformer:
     return named if shows_its_stereo(named) else found
 
 
-def _skeleton(mol: Mol) -> tuple[tuple[str, ...], set[tuple[int, int]]]:
-    bonds = {tuple(sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))) for bond in mol.GetBonds()}
+def _skeleton(mol: Mol) -> tuple[tuple[str, ...], set[frozenset[int]]]:
+    bonds = {frozenset((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())) for bond in mol.GetBonds()}
     return symbols_of(mol), bonds
 
 
