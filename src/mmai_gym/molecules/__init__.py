@@ -19,6 +19,7 @@ from mmai_gym.molecules.conformer import (
     perceived_smiles,
     posed,
     rmsd,
+    shows_its_stereo,
     to_mol,
 )
 from mmai_gym.molecules.converting import (
@@ -312,6 +313,7 @@ __all__ = [
     "sdf_records",
     "shape",
     "shared",
+    "shows_its_stereo",
     "sketch",
     "smiles_of",
     "strain_energy",

@@ -15,8 +15,16 @@ from collections.abc import Iterator
 from rdkit import Chem, rdBase
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules.conformer import MAX_LIGAND_ATOMS, Conformer, from_mol, symbols_of, to_mol, with_hydrogens
-from mmai_gym.molecules.smiles import canonical
+from mmai_gym.molecules.conformer import (
+    MAX_LIGAND_ATOMS,
+    Conformer,
+    from_mol,
+    shows_its_stereo,
+    symbols_of,
+    to_mol,
+    with_hydrogens,
+)
+from mmai_gym.molecules.smiles import flat
 from mmai_gym.molecules.toolkit import Mol, first_reason, shown
 
 SDF_DECIMALS = 4
@@ -63,14 +71,15 @@ def from_sdf(text: str) -> Conformer:
 
 
 def _in_order_of(smiles: str, mol: Mol, found: Conformer) -> Conformer:
-    """The atoms as the file has them, if its SMILES has them in this order and is the same molecule."""
-    named = with_hydrogens(smiles)
-    same = canonical(smiles) == canonical(found.smiles) and _skeleton(named) == _skeleton(mol)
-    return Conformer(symbols_of(mol), mol.GetConformer().GetPositions(), smiles) if same else found
+    """The atoms as the file has them, if its SMILES has them in this order and says nothing that the file does not."""
+    if _skeleton(with_hydrogens(smiles)) != _skeleton(mol) or flat(smiles) != flat(found.smiles):
+        return found
+    named = Conformer(symbols_of(mol), mol.GetConformer().GetPositions(), smiles)
+    return named if shows_its_stereo(named) else found
 
 
-def _skeleton(mol: Mol) -> tuple[tuple[str, ...], set[tuple[int, int]]]:
-    bonds = {tuple(sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))) for bond in mol.GetBonds()}
+def _skeleton(mol: Mol) -> tuple[tuple[str, ...], set[frozenset[int]]]:
+    bonds = {frozenset((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())) for bond in mol.GetBonds()}
     return symbols_of(mol), bonds
 
 
