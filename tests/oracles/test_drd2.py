@@ -11,8 +11,8 @@ from mmai_gym import lineage
 from mmai_gym.contracts import DataError
 from mmai_gym.molecules import is_valid, parse, randomized
 from mmai_gym.oracles import drd2, get
-from mmai_gym.sources import jin, mumo
 from mmai_gym.sources import drd2 as scored
+from mmai_gym.sources import jin, mumo
 
 ARIPIPRAZOLE = "O=C1CCc2ccc(OCCCCN3CCN(CC3)c3cccc(Cl)c3Cl)cc2N1"
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
