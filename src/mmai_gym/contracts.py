@@ -121,9 +121,13 @@ class Indices:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """The answer wanted is a molecule, or a dot-separated set of them, as SMILES."""
+    """The answer wanted is a molecule, or a dot-separated set of them, written in one view.
+
+    A view that follows from the molecule without naming it (a formula, a scaffold) may be asked for, too.
+    """
 
     role: Literal["molecule", "reactants", "fragment"] = "molecule"
+    view: str = "smiles"
 
 
 AnswerForm = Choice | Number | Count | Indices | Structure
@@ -321,6 +325,10 @@ class Task(Protocol):
     """Names that its Property spans use; a from-scratch tokenizer gives each a token of its own."""
     judged_with: tuple[Oracle, ...]
     """Oracles whose values decide on verdicts; their stamps belong to every record."""
+
+    @property
+    def verifier_version(self) -> str:
+        """What its verdicts carry; changes whenever they may."""
 
     @property
     def headline(self) -> str:

@@ -36,6 +36,11 @@ class Teacher:
 
 
 TEACHERS: tuple[Teacher, ...] = (
+    Teacher("structure", True, "nothing: read off the molecule itself", (), "RDKit; SELFIES; InChI"),
+    # Torsion preferences come from crystal structures, none of which any test set of the gym asks for.
+    Teacher(
+        "etkdg", True, "torsions of crystal structures, MMFF94 parameters", (), "Wang et al. 2020; Halgren 1996"
+    ),
     Teacher("smarts", True, "nothing: documented patterns", (), "RDKit"),
     Teacher("templates", True, "nothing: documented reaction templates", (), "RDKit"),
     Teacher("molecular-weight", True, "nothing: atomic masses", (), "IUPAC"),

@@ -81,7 +81,7 @@ def parse(smiles: str) -> Mol:
         # RDKit swallows an allocation that is refused, and logs nothing; what is wrong with a text it always says.
         if not log.messages.strip():
             raise MemoryError(f"no room for the SMILES {shown(text)}")
-        raise InvalidMolecule(f"cannot read the SMILES {shown(text)}: {_first_reason(log.messages)}")
+        raise InvalidMolecule(f"cannot read the SMILES {shown(text)}: {first_reason(log.messages)}")
     if mol.GetNumAtoms() == 0:
         raise InvalidMolecule(f"the SMILES {shown(text)} holds no atoms")
     return mol
@@ -99,9 +99,9 @@ def shared(smiles: str) -> Mol:
     return parse(smiles)
 
 
-def _first_reason(log: str) -> str:
-    """The first line RDKit logged, without its clock and without the text it repeats."""
-    line = _LOG_TIME.sub("", log.splitlines()[0])
+def first_reason(log: str) -> str:
+    """The first line RDKit logged, without its clock and without the text it repeats; '' if it logged nothing."""
+    line = _LOG_TIME.sub("", next(iter(log.splitlines()), ""))
     return line.removeprefix("SMILES Parse Error: ").split(" for input:")[0].split(" while parsing:")[0]
 
 
@@ -166,9 +166,9 @@ def tanimoto_to_all(query: Fingerprint, references: Sequence[Fingerprint]) -> np
     return np.array(DataStructs.BulkTanimotoSimilarity(query, list(references)), dtype=np.float64)
 
 
-def murcko_scaffold(smiles: str) -> str:
+def murcko_scaffold(molecule: str | Mol) -> str:
     """Canonical SMILES of the ring systems and the linkers between them (Bemis and Murcko, 1996).
 
     Stereo is left out, as the field's scaffold splits do; '' for a molecule without rings.
     """
-    return MurckoScaffold.MurckoScaffoldSmiles(mol=parse(smiles), includeChirality=False)
+    return MurckoScaffold.MurckoScaffoldSmiles(mol=as_mol(molecule), includeChirality=False)

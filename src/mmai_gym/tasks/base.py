@@ -24,6 +24,7 @@ from mmai_gym.contracts import (
     Result,
     Split,
     Trace,
+    UsageError,
     Verdict,
 )
 from mmai_gym.molecules import randomized
@@ -90,6 +91,14 @@ class BaseTask(ABC):
     def omitted(self) -> Mapping[str, int]:
         """Rows of the source that give no example, by reason. Nothing may be left out without standing here."""
         return {}
+
+    def drawn_again(self, seed: int) -> BaseTask:
+        """The same task with its split drawn by another seed, called NAME@SEED.
+
+        Raises:
+            UsageError: the split is a published one.
+        """
+        raise UsageError(f"{self.name} has one split only; leave out @{seed}")
 
     def clusters(self, results: Sequence[Result]) -> Sequence[Any] | None:
         """A label per result by which intervals resample; None where all results are independent."""
