@@ -48,7 +48,7 @@ from mmai_gym.tasks.multi_property_sets import (
     Values,
     with_oracles,
 )
-from mmai_gym.tasks.resampling import drawn_inputs, origin_of, positions, values_of, was_drawn
+from mmai_gym.tasks.resampling import drawn_inputs, origin_of, positions, values_of
 from mmai_gym.tasks.tricks import JUDGE_VERSION, SIMILARITY_FLOOR, trick, worthless
 
 INPUTS = 500
@@ -189,11 +189,10 @@ def _public(letters: str) -> Sequence[mumo.MumoInput]:
 
 
 def tasks_for(oracles: Mapping[str, Oracle]) -> tuple[Callable[[], BaseTask], ...]:
-    """What makes each task whose properties all have an oracle among those given, and whose inputs are there."""
+    """What makes each task whose properties all have an oracle among those given."""
     return tuple(
         functools.partial(MultiProperty, definition, oracles)
         for definition in with_oracles((*MUMO, *C_MUMO), oracles)
-        if definition.public or was_drawn(definition)
     )
 
 

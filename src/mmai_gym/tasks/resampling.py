@@ -49,11 +49,6 @@ def _written() -> Mapping[str, Sequence[int]]:
     return json.loads((resources.files(__package__) / _FILE).read_text(encoding="utf-8"))
 
 
-def was_drawn(definition: OptimizationSet) -> bool:
-    """Whether the inputs of a set are written down."""
-    return definition.task in _written()
-
-
 def positions(definition: OptimizationSet) -> Sequence[int]:
     """Where the inputs of a set stand among its candidates, in the order drawn."""
     return _written()[definition.task]
