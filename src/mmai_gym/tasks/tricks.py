@@ -102,7 +102,7 @@ class _Traits:
 @functools.lru_cache(maxsize=4096)
 def _traits(smiles: str) -> _Traits:
     mol = shared(smiles)
-    atoms = list(mol.GetAtoms())
+    atoms = [mol.GetAtomWithIdx(i) for i in range(mol.GetNumAtoms())]
     charged = [atom for atom in atoms if atom.GetFormalCharge()]
     return _Traits(
         _marks(atoms),
