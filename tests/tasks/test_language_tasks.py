@@ -241,6 +241,17 @@ def test_the_closer_molecule_is_the_more_similar_one() -> None:
     assert clear >= 18
 
 
+def test_no_other_molecule_comes_in_when_an_example_is_rewritten() -> None:
+    """What a corpus leaves out is told by the example as it is drawn."""
+    for name, keys in (("closer", ("shown", "first", "second")), ("contains", ("shown", "fragment"))):
+        for example in some(name, 6):
+            other = embedded(name).augment(example, 11)
+            assert [canonical(other.inputs[key]) for key in keys] == [
+                canonical(example.inputs[key]) for key in keys
+            ]
+            assert other.gold == example.gold and other.inputs != example.inputs
+
+
 # --------------------------------------------------------------------------------------------------- renderings
 
 
