@@ -17,7 +17,7 @@ from pathlib import Path
 from rdkit import rdBase
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules import canonical_set, connectivity
+from mmai_gym.molecules import canonical_set, connectivity, sketch
 from mmai_gym.sources import cache_dir, write_atomically
 from mmai_gym.tasks import BaseTask
 from mmai_gym.workers import WorkerPool
@@ -32,6 +32,11 @@ Identify = Callable[[list[str]], list[str | None]]
 def skeletons(smiles: list[str]) -> list[str | None]:
     """First block of the InChIKey of each; None where a structure has none."""
     return [_or_none(connectivity, text) for text in smiles]
+
+
+def sketches(smiles: list[str]) -> list[str | None]:
+    """What molecules of one skeleton share, of each; None where a structure has no skeleton."""
+    return [_or_none(sketch, text) for text in smiles]
 
 
 def sides(smiles: list[str]) -> list[str | None]:
@@ -60,7 +65,7 @@ class Keys:
     """Identities of one kind, of one data set at a time: asking for another drops what is held of the last.
 
     Args:
-        identify: importable, pure; `skeletons` or `sides`.
+        identify: importable, pure; `skeletons`, `sketches` or `sides`.
     """
 
     def __init__(self, identify: Identify) -> None:

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mmai_gym.audit.keys import Keys, skeletons
 from mmai_gym.audit.reading import Row
+from mmai_gym.audit.skeletons import Skeletons
 from mmai_gym.contracts import SPLITS, Split
 
 Part = Literal["train", "train+valid", "whole"]
@@ -82,28 +82,26 @@ class Ledger:
 
     def __init__(self) -> None:
         self.holdings: dict[str, Holding] = {}
-        self._skeletons: dict[str, int] = {}
+        self._skeletons = Skeletons()
         self._molecules: dict[str, int] = {}
-        self._keys = Keys(skeletons)
 
     def enter(self, name: str, dataset: str, rows: Mapping[Split, Sequence[Row]]) -> Holding:
         """Take down a task's (or a list's) rows by split; those of one data set should follow each other."""
         labelled = [row for part in rows.values() for row in part if not row.made]
-        keys = iter(self._keys.of(dataset, [text for row in labelled for text in row.molecules]))
+        numbers = iter(self._skeletons.of(dataset, [text for row in labelled for text in row.molecules]))
         self.holdings[name] = Holding(
-            name, dataset, {split: self._rows(part, keys) for split, part in rows.items()}
+            name, dataset, {split: self._rows(part, numbers) for split, part in rows.items()}
         )
         return self.holdings[name]
 
-    def _rows(self, rows: Sequence[Row], keys: Iterator[str | None]) -> Rows:
-        owners = [number for number, row in enumerate(rows) if not row.made for _ in row.molecules]
-        found = [(key, owner) for owner in owners if (key := next(keys)) is not None]
-        ids = [self._skeletons.setdefault(key, len(self._skeletons)) for key, _ in found]
+    def _rows(self, rows: Sequence[Row], numbers: Iterator[int | None]) -> Rows:
+        owners = [place for place, row in enumerate(rows) if not row.made for _ in row.molecules]
+        found = [(number, owner) for owner in owners if (number := next(numbers)) is not None]
         reactions = [row.made for row in rows if row.made]
         made = tuple(self._made(*sides) for sides in reactions if None not in sides)
         return Rows(
             len(rows),
-            np.array(ids, dtype=np.int64),
+            np.array([number for number, _ in found], dtype=np.int64),
             np.array([owner for _, owner in found], dtype=np.int64),
             made,
             len(owners) - len(found) + len(reactions) - len(made),

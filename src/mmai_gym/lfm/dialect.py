@@ -16,13 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mmai_gym.contracts import AnswerForm, CheckpointError, Question
+from mmai_gym.contracts import AnswerForm, CheckpointError, Question, UsageError
 from mmai_gym.lfm.chat import DEFAULT_DATE, pinned
 from mmai_gym.lfm.tokenizer import FIRST_BIN_ID
 from mmai_gym.tasks.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
 from mmai_gym.tasks.rendering import (
     BIN_TOKENS,
-    chat_prompt,
+    chat_messages,
     compact_molecules,
     compact_option,
     compact_prompt,
@@ -68,10 +68,14 @@ class Dialect(Protocol):
     def turns(self, turns: Sequence[tuple[Question, str]]) -> list[Turn]:
         """Questions about the same molecules, with their answers, as one row of a corpus."""
 
-    def prompt(self, question: Question) -> str:
-        """What the model reads before it writes."""
+    def prompt(self, question: Question, shots: Sequence[tuple[Question, str]] = ()) -> str:
+        """What the model reads before it writes; `shots` are questions with their answers, shown before its own.
 
-    def choosing(self, question: Question) -> str:
+        Raises:
+            UsageError: it reads no such examples.
+        """
+
+    def choosing(self, question: Question, shots: Sequence[tuple[Question, str]] = ()) -> str:
         """What it reads before the name of an option."""
 
     def options(self, names: Sequence[str]) -> list[str]:
@@ -100,7 +104,11 @@ class Compact:
             *(Turn("", prompt, (target,)) for prompt, target in rest),
         ]
 
-    def prompt(self, question: Question) -> str:
+    def prompt(self, question: Question, shots: Sequence[tuple[Question, str]] = ()) -> str:
+        if shots:
+            raise UsageError(
+                "an LFM that was trained from scratch reads no examples in its prompt; leave out `shots`"
+            )
         return compact_prompt(question)
 
     choosing = prompt
@@ -154,11 +162,11 @@ class Chat:
             for question, answer in turns
         ]
 
-    def prompt(self, question: Question) -> str:
-        return self._rendered([{"role": "user", "content": chat_prompt(question)}])
+    def prompt(self, question: Question, shots: Sequence[tuple[Question, str]] = ()) -> str:
+        return self._rendered(chat_messages(question, shots))
 
-    def choosing(self, question: Question) -> str:
-        return "".join([self.prompt(question), *self._opening, ANSWER_OPEN])
+    def choosing(self, question: Question, shots: Sequence[tuple[Question, str]] = ()) -> str:
+        return "".join([self.prompt(question, shots), *self._opening, ANSWER_OPEN])
 
     def options(self, names: Sequence[str]) -> list[str]:
         """With the closing tag only where one is the beginning of another: without it, they are tokenised as in training."""

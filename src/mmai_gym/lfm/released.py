@@ -24,7 +24,7 @@ _HUB_ID = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _FILES = (
     "config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer.json",
-    "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
+    "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "adapter_config.json",
 )  # fmt: skip
 
 

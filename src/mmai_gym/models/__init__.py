@@ -1,14 +1,18 @@
-"""Everything that answers a question: the LFM in a folder, and the baselines. Importing it loads no torch."""
+"""Everything that answers a question: a model in a folder or on the hub, an endpoint, a baseline. Importing it loads no
+torch."""
 
 from __future__ import annotations
 
 from mmai_gym.models.baselines import BASELINES, Baseline, TrainingSets, baseline
+from mmai_gym.models.endpoint import Asking, EndpointModel
 from mmai_gym.models.lfm_model import LFMModel
 from mmai_gym.models.loading import find_records, load_model, record_path
 
 __all__ = [
     "BASELINES",
+    "Asking",
     "Baseline",
+    "EndpointModel",
     "LFMModel",
     "TrainingSets",
     "baseline",

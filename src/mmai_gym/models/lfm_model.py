@@ -38,8 +38,9 @@ from mmai_gym.contracts import (
 )
 from mmai_gym.extras import require
 from mmai_gym.lfm.dialect import Dialect
+from mmai_gym.models.shots import Shots
 from mmai_gym.records import file_sha256
-from mmai_gym.tasks.answers import extract_answer, wrap
+from mmai_gym.tasks.answers import number_of, wrap
 
 TEMPERATURE = 0.7
 TOP_P = 0.95
@@ -61,6 +62,7 @@ class Item:
     example: Example
     question: Question
     prompt: str
+    """What the network reads before it writes, or before the name of an option."""
     room: int
     """New tokens that the answer may take. It must not depend on the batch, or a resumed run would differ."""
 
@@ -74,42 +76,50 @@ Reader = Callable[[list[Item], int, int], list[Prediction]]
 
 
 class LFMModel:
-    """Answers with the LFM in `folder`.
+    """Answers with the LFM in `folder`, or another causal language model that has a chat template.
 
     Args:
-        folder: a checkpoint folder (weights, configuration, tokenizer).
+        folder: a checkpoint folder (weights, configuration, tokenizer), or one with a LoRA adapter.
         name: how tables call it; the folder's name by default.
         grammar: keep the structures it writes within the grammar of SMILES.
+        shots: worked examples before each question, for a model that reads sentences.
 
     Raises:
         CheckpointError: the folder lacks a part, its parts do not fit together, or it is no model that answers questions.
         MissingExtra: torch or transformers is not installed.
     """
 
-    def __init__(self, folder: Path, name: str = "", *, grammar: bool = True) -> None:
+    def __init__(self, folder: Path, name: str = "", *, grammar: bool = True, shots: int = 0) -> None:
         require("torch", "transformers", extra="train")
-        from mmai_gym.lfm import checkpoint, decode, dialect, quiet
+        from mmai_gym.lfm import adapter, checkpoint, decode, dialect, quiet
         from mmai_gym.lfm.grammar import SmilesGrammar
 
         self.name = name or folder.name
         self.folder = folder
+        lora = adapter.Adapter.at(folder) if adapter.is_adapter(folder) else None
+        self._base = lora.base.folder if lora else None
         with quiet.quiet():
-            model, self._tokenizer = checkpoint.load(folder)
+            model, self._tokenizer = lora.load() if lora else checkpoint.load(folder)
         self._positions: int = model.config.max_position_embeddings
         self._threads = 1 if model.num_parameters() < _SMALL_NETWORK else None
         self._decoder: Any = decode.Decoder(model, self._tokenizer)
-        self._dialect: Dialect = dialect.dialect_of(self._tokenizer, checkpoint.read_card(folder))
+        self._shots = Shots(shots)
+        self._dialect: Dialect = dialect.dialect_of(self._tokenizer, checkpoint.read_card(self._base or folder))
         self._grammar: Any = SmilesGrammar(self._tokenizer) if grammar and self._dialect.grammar else None
 
     @property
     def checksums(self) -> dict[str, str]:
-        """SHA-256 of the weights, by file name."""
-        return {path.name: file_sha256(path) for path in sorted(self.folder.glob("*.safetensors"))}
+        """SHA-256 of the weights, by file name; those of the base stand under `base/`."""
+        of_base = sorted(self._base.glob("*.safetensors")) if self._base else []
+        return {path.name: file_sha256(path) for path in sorted(self.folder.glob("*.safetensors"))} | {
+            f"base/{path.name}": file_sha256(path) for path in of_base
+        }
 
     @property
-    def prompts(self) -> dict[str, str]:
+    def prompts(self) -> dict[str, Any]:
         """What decides its prompts beside the gym's own templates; empty for an LFM that was trained from scratch."""
-        return self._dialect.describe()
+        shots = {"shots": self._shots.count} if self._shots.count else {}
+        return self._dialect.describe() | shots
 
     @property
     def exclusions(self) -> dict[str, Any]:
@@ -137,7 +147,8 @@ class LFMModel:
         for i, example in enumerate(examples):
             task = tasks.get(example.task)
             question = task.question(example)
-            prompt = self._dialect.prompt(question)
+            render = self._dialect.choosing if isinstance(answer_form(question), Choice) else self._dialect.prompt
+            prompt = render(question, self._shots.before(task, question))
             tokens = len(self._tokenizer(prompt, add_special_tokens=False)["input_ids"])
             room = min(_room(question) + self._dialect.room, self._positions - tokens)
             if room < _SHORT_ANSWER:
@@ -164,8 +175,7 @@ class LFMModel:
 
     def _choices(self, items: list[Item], n: int, seed: int) -> list[Prediction]:
         options = [item.form.options if isinstance(item.form, Choice) else () for item in items]
-        prompts = [self._dialect.choosing(item.question) for item in items]
-        logprobs = self._decoder.choice_logprobs(prompts, [self._dialect.options(row) for row in options])
+        logprobs = self._decoder.choice_logprobs(_prompts(items), [self._dialect.options(row) for row in options])
         predictions: list[Prediction] = []
         for item, names, row in zip(items, options, logprobs, strict=True):
             scores = np.asarray(row, dtype=np.float64)
@@ -218,7 +228,7 @@ class LFMModel:
     def _prediction(self, item: Item, written: Sequence[Any]) -> Prediction:
         """What was written, as public text; a number that stands in the first answer is its value, too."""
         texts = [(self._dialect.public(one.text, item.form), float(one.logprob)) for one in written]
-        value = _number(texts[0][0]) if isinstance(item.form, Number) else None
+        value = number_of(texts[0][0]) if isinstance(item.form, Number) else None
         return Prediction(item.example.id, tuple(Completion(*text) for text in texts), value=value)
 
 
@@ -237,15 +247,6 @@ def _threads(count: int | None) -> Iterator[None]:
 
 def _prompts(items: Sequence[Item]) -> list[str]:
     return [item.prompt for item in items]
-
-
-def _number(completion: str) -> float | None:
-    """The finite number that a completion answers with, None where there is none."""
-    try:
-        value = float(extract_answer(completion) or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _readout(item: Item) -> str:

@@ -6,38 +6,76 @@ so that `runs/nano`, `nano` and `runs/nano/checkpoint` are the same model in eve
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from mmai_gym.contracts import CheckpointError, Model, UsageError
 from mmai_gym.lfm.released import is_hub_id
 from mmai_gym.models.baselines import BASELINES, baseline
+from mmai_gym.models.endpoint import Asking, EndpointModel, is_endpoint
 
 RUNS = Path("runs")
-CHECKPOINT = "checkpoint"
+CHECKPOINT, ADAPTER = "checkpoint", "adapter"
 _BASELINE = "baseline:"
 
 
-def load_model(spec: str) -> Model:
-    """The model that `spec` names: `baseline:NAME`, a run folder, a run's name under ./runs, a checkpoint folder, or
-    a hub id (OWNER/NAME, with @REVISION behind it to fix the commit), which is fetched unless it is in the cache.
+def load_model(spec: str, ask: Sequence[str] = ()) -> Model:
+    """The model that `spec` names: `baseline:NAME`, a run folder, a run's name under ./runs, a folder with a checkpoint or a
+    LoRA adapter, a hub id (OWNER/NAME, with @REVISION behind it to fix the commit), which is fetched unless it is in the
+    cache, or `openai:NAME@URL`, an endpoint.
 
     torch is imported for a checkpoint only.
 
+    Args:
+        ask: settings KEY=VALUE of how it is asked: fields of `Asking` for an endpoint, `shots` for a model that reads
+            sentences, none for others.
+
     Raises:
-        UsageError: nothing has that name.
+        UsageError: nothing has that name, or a setting is not one of the model's.
         CheckpointError: the folder holds no model, or one that cannot be loaded; or the hub does not give it.
         MissingExtra: the model needs a library that is not installed.
     """
+    asking = _asking(ask)
+    if is_endpoint(spec):
+        return EndpointModel(spec, asking)
+    if strange := sorted(asking.model_fields_set - {"shots"}):
+        raise UsageError(f"{', '.join(strange)}: only endpoints (openai:NAME@URL) are asked so")
     if spec.startswith(_BASELINE):
+        if asking.shots:
+            raise UsageError("a baseline reads no examples in its prompt; leave out shots")
         return baseline(spec)
     from mmai_gym.models.lfm_model import LFMModel
 
     if _on_hub(spec):
         from mmai_gym.lfm import released
 
-        return LFMModel(released.find(spec).folder, spec)
+        return LFMModel(released.find(spec).folder, spec, shots=asking.shots)
     checkpoint, run = _checkpoint(_folder(spec))
-    return LFMModel(checkpoint, run)
+    return LFMModel(checkpoint, run, shots=asking.shots)
+
+
+def _asking(settings: Sequence[str]) -> Asking:
+    """KEY=VALUE of each setting as one typed object; a value is JSON where it can be read as that, else text."""
+    fields: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"{setting!r} is no setting; write KEY=VALUE, such as shots=4 or price=[0.15,0.6]")
+        try:
+            fields[key] = json.loads(value)
+        except ValueError:
+            fields[key] = value
+    try:
+        return Asking.model_validate(fields)
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        known = ", ".join(Asking.model_fields)
+        raise UsageError(f"{'; '.join(faults)}. There are: {known}") from None
 
 
 def _on_hub(spec: str) -> bool:
@@ -53,8 +91,8 @@ def _folder(spec: str) -> Path:
         if folder.is_dir():
             return folder.resolve()
     raise UsageError(
-        f"no model called {spec!r}: neither {spec} nor {RUNS / spec} is a folder. "
-        f"Give a run folder, a checkpoint folder, a hub id such as LiquidAI/LFM2-350M, or one of {', '.join(BASELINES)}"
+        f"no model called {spec!r}: neither {spec} nor {RUNS / spec} is a folder. Give a run folder, a checkpoint folder, "
+        f"a hub id such as LiquidAI/LFM2-350M, an endpoint openai:NAME@URL, or one of {', '.join(BASELINES)}"
     )
 
 
@@ -68,6 +106,8 @@ def _checkpoint(folder: Path) -> tuple[Path, str]:
         return folder / CHECKPOINT, folder.name
     if (folder / "config.json").is_file():
         return folder, folder.parent.name if folder.name == CHECKPOINT else folder.name
+    if (folder / "adapter_config.json").is_file():
+        return folder, f"{folder.parent.name}/{ADAPTER}" if folder.name == ADAPTER else folder.name
     raise CheckpointError(
         f"{folder} holds no model: there is neither a {CHECKPOINT}/ folder nor a config.json in it. "
         "Train into it first (`mmai-gym train RECIPE`), or give the folder of a trained model"
@@ -77,19 +117,21 @@ def _checkpoint(folder: Path) -> tuple[Path, str]:
 def record_path(spec: str, suite: str) -> Path:
     """Where the record of a suite belongs: in the model's run folder, or under ./runs by the model's name."""
     file = f"bench-{suite}.jsonl"
-    if spec.startswith(_BASELINE):
-        return RUNS / spec.replace(":", "-") / file
-    if _on_hub(spec):
-        return RUNS / _hub_run(spec) / file
+    if (named := _named_run(spec)) is not None:
+        return named / file
     folder = _folder(spec)
-    if (folder / CHECKPOINT).is_dir():
+    if (folder / CHECKPOINT).is_dir() or folder.name == ADAPTER:
         return folder / file
     return (folder.parent if folder.name == CHECKPOINT else RUNS / folder.name) / file
 
 
-def _hub_run(spec: str) -> str:
-    """The name of the folder under ./runs for the records of a hub model."""
-    return spec.replace("/", "--")
+def _named_run(spec: str) -> Path | None:
+    """The folder under ./runs for the records of a model that has no folder here; None for one that has."""
+    if spec.startswith(_BASELINE):
+        return RUNS / spec.replace(":", "-")
+    if is_endpoint(spec):
+        return RUNS / re.sub(r"[^\w.-]+", "-", spec)
+    return RUNS / spec.replace("/", "--") if _on_hub(spec) else None
 
 
 def find_records(run: str) -> tuple[list[Path], Path | None]:
@@ -101,10 +143,7 @@ def find_records(run: str) -> tuple[list[Path], Path | None]:
     if Path(run).is_file():
         path = Path(run)
         return [path], path.parent if (path.parent / CHECKPOINT).is_dir() else None
-    if run.startswith(_BASELINE):
-        folder = RUNS / run.replace(":", "-")
-    else:
-        folder = RUNS / _hub_run(run) if _on_hub(run) else _folder(run)
+    folder = _named_run(run) or _folder(run)
     folder = folder.parent if folder.name == CHECKPOINT else folder
     records = sorted([*folder.glob("bench-*.jsonl"), *folder.glob("bench-*.jsonl.gz")])
     if not records:

@@ -7,6 +7,10 @@ from mmai_gym.molecules.alignment import (
     follow,
     root_aligned,
 )
+from mmai_gym.molecules.breeding import (
+    crossover,
+    mutated,
+)
 from mmai_gym.molecules.conformer import (
     Conformer,
     embed,
@@ -143,6 +147,7 @@ from mmai_gym.molecules.selfies_view import (
     from_selfies,
     to_selfies,
 )
+from mmai_gym.molecules.sketch import sketch
 from mmai_gym.molecules.smiles import (
     canonical,
     canonical_set,
@@ -176,6 +181,7 @@ from mmai_gym.molecules.toolkit import (
     morgan_bits,
     murcko_scaffold,
     parse,
+    shared,
     tanimoto,
     tanimoto_to_all,
 )
@@ -241,6 +247,7 @@ __all__ = [
     "convert",
     "convert_all",
     "count_group",
+    "crossover",
     "cut_pocket",
     "distances",
     "embed",
@@ -282,6 +289,7 @@ __all__ = [
     "morgan_array",
     "morgan_bits",
     "murcko_scaffold",
+    "mutated",
     "pair_svg",
     "parse",
     "parse_formula",
@@ -301,6 +309,8 @@ __all__ = [
     "round_trips",
     "sdf_records",
     "shape",
+    "shared",
+    "sketch",
     "smiles_of",
     "strain_energy",
     "strip_maps",

@@ -95,6 +95,18 @@ def _refused(text: str) -> Mol:
     return mol
 
 
+@functools.lru_cache(maxsize=1024)
+def shared(smiles: str) -> Mol:
+    """`parse`, of one molecule only once for all who ask about it in a row: rules, fingerprints and oracles of one answer.
+
+    Everybody gets the same object, so nobody may change it.
+
+    Raises:
+        InvalidMolecule, MemoryError: as `parse`.
+    """
+    return parse(smiles)
+
+
 def first_reason(log: str) -> str:
     """The first line RDKit logged, without its clock and without the text it repeats; '' if it logged nothing."""
     line = _LOG_TIME.sub("", next(iter(log.splitlines()), ""))
@@ -154,7 +166,7 @@ def _print(molecule: str | Mol) -> Fingerprint:
 # One input is held against each of its answers.
 @functools.lru_cache(maxsize=4096)
 def _print_of(smiles: str) -> Fingerprint:
-    return morgan(smiles)
+    return morgan(shared(smiles))
 
 
 def tanimoto_to_all(query: Fingerprint, references: Sequence[Fingerprint]) -> npt.NDArray[np.float64]:

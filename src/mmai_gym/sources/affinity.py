@@ -20,6 +20,7 @@ once without meeting what another one tests. A sequence that differs in one resi
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -27,7 +28,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from mmai_gym.contracts import DataError, InvalidMolecule, Split, UsageError, row_id
+from mmai_gym.contracts import SPLITS, DataError, InvalidMolecule, Split, UsageError, row_id
 from mmai_gym.molecules import connectivity, fragments, heavy_atoms
 from mmai_gym.sources import tables
 from mmai_gym.sources.hashing import hash_fraction
@@ -37,7 +38,6 @@ from mmai_gym.sources.memory import kept
 Rule = Literal["random", "cold-drug", "cold-target"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 
-SEED = 0
 _VALID_FROM, _TEST_FROM = 0.7, 0.8
 _VALID_FOLD, _TEST_FOLD = 0, 5
 
@@ -96,47 +96,57 @@ def pairs(name: str) -> tuple[Pair, ...]:
     return _READERS[name]()
 
 
-def part(name: str, rule: Rule, split: Split) -> tuple[Pair, ...]:
+def part(name: str, rule: Rule, split: Split, seed: int = 0) -> tuple[Pair, ...]:
     """The pairs of one split, in the order of the source.
 
+    Args:
+        seed: another division by the same rule. The tasks that one trains on have 0; the others say how much a number
+            depends on which drugs were drawn.
+
     Raises:
-        UsageError: there is no such data set or rule.
+        UsageError: there is no such data set or rule, or the split is a published one and has no others.
         DataError: as `pairs`.
     """
-    _require_known(name, rule)
-    return tuple(pair for pair in pairs(name) if side(pair, rule) == split)
+    _require_known(name, rule, seed)
+    return tuple(pair for pair in pairs(name) if side(pair, rule, seed) == split)
 
 
-def sizes(name: str, rule: Rule) -> dict[str, int]:
-    """Pairs per split, without reading the data.
+def sizes(name: str, rule: Rule, seed: int = 0) -> dict[str, int]:
+    """Pairs per split; with seed 0 without reading the data.
 
     Raises:
-        UsageError: there is no such data set or rule.
+        UsageError: as `part`.
+        DataError: as `pairs`, with another seed.
     """
-    _require_known(name, rule)
+    _require_known(name, rule, seed)
+    if seed:
+        counts = Counter(side(pair, rule, seed) for pair in pairs(name))
+        return {split: counts[split] for split in SPLITS}
     return dict(_SIZES[name][rule])
 
 
-def _require_known(name: str, rule: Rule) -> None:
+def _require_known(name: str, rule: Rule, seed: int = 0) -> None:
     if name not in _SIZES:
         raise UsageError(f"unknown affinity data set {name!r}; known: {', '.join(_SIZES)}")
     if rule not in RULES:
         raise UsageError(f"unknown rule {rule!r} to split affinities; known: {', '.join(RULES)}")
+    if seed and rule == "random":
+        raise UsageError(f"the random split of {name} is fixed; only cold-drug and cold-target can be drawn again")
 
 
-def side(pair: Pair, rule: Rule) -> Split:
+def side(pair: Pair, rule: Rule, seed: int = 0) -> Split:
     """The split of a pair under a rule."""
     if rule == "cold-drug":
-        return _hashed("drug", pair.drug)
+        return _hashed("drug", seed, pair.drug)
     if rule == "cold-target":
-        return _hashed("target", pair.sequence)
+        return _hashed("target", seed, pair.sequence)
     if pair.fold is None:
-        return _hashed("pair", f"{pair.drug}\x1f{pair.sequence}")
+        return _hashed("pair", seed, f"{pair.drug}\x1f{pair.sequence}")
     return "test" if pair.fold == _TEST_FOLD else "valid" if pair.fold == _VALID_FOLD else "train"
 
 
-def _hashed(unit: str, key: str) -> Split:
-    fraction = hash_fraction(unit, SEED, key)
+def _hashed(unit: str, seed: int, key: str) -> Split:
+    fraction = hash_fraction(unit, seed, key)
     return "train" if fraction < _VALID_FROM else "valid" if fraction < _TEST_FROM else "test"
 
 

@@ -28,7 +28,7 @@ from typing import Any, Literal, TypeVar
 from rdkit import rdBase
 
 from mmai_gym.contracts import DataError, InvalidMolecule, Progress, Split, row_id
-from mmai_gym.molecules import canonical_set, connectivity
+from mmai_gym.molecules import canonical_set, connectivity, sketch
 from mmai_gym.sources.derived import derived_table
 from mmai_gym.sources.fetching import path_of
 from mmai_gym.sources.files import cache_dir, one_at_a_time, sha256_of, write_atomically
@@ -212,12 +212,13 @@ def _derive(source: Dataset, progress: Progress | None) -> tuple[list[str], dict
 
     lines: list[str] = []
     omitted: dict[Omission, list[int]] = {"reaction": [], "product": [], "skeleton": []}
-    for position, (part, number, product, reactants, skeleton) in enumerate(_liu_rows(source)):
+    sketched = set(filter(None, map(_sketch, products)))
+    for position, (part, number, product, reactants, near) in enumerate(_liu_rows(source)):
         if (product, reactants) in held_out:
             omitted["reaction"].append(position)
         elif product in products:
             omitted["product"].append(position)
-        elif skeleton in skeletons:
+        elif near in sketched and _skeleton(product) in skeletons:
             omitted["skeleton"].append(position)
         else:
             lines.append(f"{number}\t{product}\t{reactants}\t{part}\n")
@@ -226,7 +227,7 @@ def _derive(source: Dataset, progress: Progress | None) -> tuple[list[str], dict
 
 
 def _liu_rows(source: Dataset) -> Iterator[tuple[str, int, str, str, str | None]]:
-    """(part, class, product, reactants, skeleton) per line of the Liu files, in the order train, valid, test."""
+    """(part, class, product, reactants, sketch of the product) per line of the Liu files: train, valid, test."""
     written: list[tuple[str, str]] = []
     places: list[tuple[str, int, str]] = []
     for part in _LIU_PARTS:
@@ -263,7 +264,7 @@ def _on_all_cores(function: Callable[[list[T]], list[R]], items: Sequence[T]) ->
 
 
 def canonical_sides(reactions: list[tuple[str, str]]) -> list[tuple[str, str, str | None] | str]:
-    """Product, reactants and skeleton of the product, of each reaction; the reason where it cannot be read.
+    """Product, reactants and the product's sketch, of each reaction; the reason where it cannot be read.
 
     Like `skeletons_of`, for a worker to compute.
     """
@@ -275,7 +276,7 @@ def _sides(product: str, reactants: str) -> tuple[str, str, str | None] | str:
         product, reactants = canonical_set(product), canonical_set(reactants)
     except InvalidMolecule as error:
         return str(error)
-    return product, reactants, _skeleton(product)
+    return product, reactants, _sketch(product)
 
 
 def skeletons_of(products: list[str]) -> list[str | None]:
@@ -286,6 +287,13 @@ def skeletons_of(products: list[str]) -> list[str | None]:
 def _skeleton(product: str) -> str | None:
     try:
         return connectivity(product)
+    except InvalidMolecule:
+        return None
+
+
+def _sketch(product: str) -> str | None:
+    try:
+        return sketch(product)
     except InvalidMolecule:
         return None
 

@@ -76,23 +76,34 @@ def names() -> list[str]:
 
 
 def get(name: str) -> BaseTask:
-    """The task called `name`.
+    """The task called `name`; NAME@SEED is the task NAME with its split drawn by another seed.
 
     Raises:
-        UsageError: there is none; the message names the closest ones.
+        UsageError: there is none, and the message names the closest ones; or its split is a published one.
     """
     tasks = _registry()
-    if name not in tasks:
-        raise UsageError(f"unknown task {name!r}{_hint(name)}; `mmai-gym tasks` lists all")
-    return tasks[name]
+    if name in tasks:
+        return tasks[name]
+    base, _, seed = name.partition("@")
+    if base in tasks and seed.isascii() and seed.isdigit() and not seed.startswith("0"):
+        return _drawn_again(base, int(seed))
+    raise UsageError(f"unknown task {name!r}{_hint(name)}; `mmai-gym tasks` lists all")
+
+
+@functools.cache
+def _drawn_again(name: str, seed: int) -> BaseTask:
+    return _registry()[name].drawn_again(seed)
 
 
 def match(prefix: str) -> list[str]:
-    """Names equal to `prefix` or below it: "admet" gives the 22 endpoints.
+    """Names equal to `prefix` or below it: "admet" gives the 22 endpoints. NAME@SEED gives itself, and nothing else does:
+    who trains on all tasks below a prefix must not meet the test set of one in the training set of its other draw.
 
     Raises:
         UsageError: nothing matches.
     """
+    if "@" in prefix:
+        return [get(prefix).name]
     found = [name for name in names() if name == prefix or name.startswith(prefix.rstrip("/") + "/")]
     if not found:
         raise UsageError(

@@ -58,35 +58,41 @@ class PairRow(Row):
         return {"smiles": self.smiles, "sequence": self.sequence, "drug": self.drug}
 
 
-@kept(lambda name, rule, split: name)
-def _pair_rows(name: str, rule: affinity.Rule, split: Split) -> tuple[PairRow, ...]:
+@kept(lambda name, rule, split, seed: name)
+def _pair_rows(name: str, rule: affinity.Rule, split: Split, seed: int) -> tuple[PairRow, ...]:
     return tuple(
         PairRow(pair.id, pair.smiles, pair.value, pair.sequence, pair.drug)
-        for pair in affinity.part(name, rule, split)
+        for pair in affinity.part(name, rule, split, seed)
     )
 
 
 class Affinity(Measurement):
-    """The affinity of a molecule to a protein, under one way to split the pairs."""
+    """The affinity of a molecule to a protein, under one way to split the pairs; `seed` draws a cold split anew."""
 
     category = "drug-gene"
     headline = "concordance_index"
     readout = "mean"
     grid_of = staticmethod(covering_grid)
 
-    def __init__(self, name: str, rule: affinity.Rule) -> None:
-        self.name = f"activity/{name}/{rule}"
+    def __init__(self, name: str, rule: affinity.Rule, seed: int = 0) -> None:
+        self.name = f"activity/{name}/{rule}" + (f"@{seed}" if seed else "")
         self.sources: tuple[str, ...] = (name,)
         self.property_name = ASSAYS[name].property_name
         self.asks = ASSAYS[name].asks
         self.data_set = name
         self.rule = rule
+        self.seed = seed
+
+    def drawn_again(self, seed: int) -> BaseTask:
+        if self.rule == "random":
+            return super().drawn_again(seed)
+        return Affinity(self.data_set, self.rule, seed)
 
     def rows(self, split: Split) -> Sequence[PairRow]:
-        return _pair_rows(self.data_set, self.rule, split)
+        return _pair_rows(self.data_set, self.rule, split, self.seed)
 
     def sizes(self) -> dict[str, int]:
-        return affinity.sizes(self.data_set, self.rule)
+        return affinity.sizes(self.data_set, self.rule, self.seed)
 
     def question(self, example: Example) -> Question:
         return (

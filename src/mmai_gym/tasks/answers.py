@@ -8,6 +8,7 @@ answers has given none.
 
 from __future__ import annotations
 
+import math
 import re
 
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
@@ -44,3 +45,14 @@ def extract_answer(completion: str) -> str | None:
         return None
     answer = answers.pop()
     return answer or None
+
+
+def number_of(completion: str) -> float | None:
+    """The finite number that a completion answers with, None where there is none."""
+    answer = extract_answer(completion) or ""
+    try:
+        value = float(answer)
+    except ValueError:
+        return None
+    # float() also reads full-width digits and underscores, which no verifier takes.
+    return value if math.isfinite(value) and answer.isascii() and "_" not in answer else None

@@ -30,7 +30,7 @@ from mmai_gym.contracts import (
     Words,
     answer_form,
 )
-from mmai_gym.tasks.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
+from mmai_gym.tasks.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, wrap
 
 TEMPLATE_VERSION = "1"
 
@@ -237,6 +237,15 @@ def chat_prompt(question: Question) -> str:
                 parts.append("\n" + _instruction(span))
     text = " ".join(part for part in parts if part)
     return re.sub(r" *\n *", "\n", text).strip()
+
+
+def chat_messages(question: Question, shots: Sequence[tuple[Question, str]] = ()) -> list[dict[str, str]]:
+    """The question as a conversation of role and content; `shots` are questions with their answers, shown before it."""
+    turns: list[dict[str, str]] = []
+    for asked, answer in shots:
+        turns.append({"role": "user", "content": chat_prompt(asked)})
+        turns.append({"role": "assistant", "content": wrap(answer)})
+    return [*turns, {"role": "user", "content": chat_prompt(question)}]
 
 
 def _instruction(form: AnswerForm) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rdkit import Chem
 
-from mmai_gym.molecules import heavy_atoms, parse
+from mmai_gym.molecules import heavy_atoms, shared
 
 SIMILARITY_FLOOR = 0.4
 """Least Tanimoto similarity of a success to its input (Morgan radius 2, 2,048 bits), in tasks that are free to set it."""
@@ -101,7 +101,7 @@ class _Traits:
 # One input is asked about with each of its answers.
 @functools.lru_cache(maxsize=4096)
 def _traits(smiles: str) -> _Traits:
-    mol = parse(smiles)
+    mol = shared(smiles)
     atoms = list(mol.GetAtoms())
     charged = [atom for atom in atoms if atom.GetFormalCharge()]
     return _Traits(
@@ -143,4 +143,4 @@ def _patterns() -> tuple[Chem.Mol, ...]:
 @functools.lru_cache(maxsize=4096)
 def _flat(smiles: str) -> str:
     """Canonical SMILES without stereo."""
-    return Chem.MolToSmiles(parse(smiles), isomericSmiles=False)
+    return Chem.MolToSmiles(shared(smiles), isomericSmiles=False)

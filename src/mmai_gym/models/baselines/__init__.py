@@ -5,8 +5,14 @@ from __future__ import annotations
 from mmai_gym.contracts import UsageError
 from mmai_gym.models.baselines.base import MAX_TRAIN, Baseline, TrainingSets
 from mmai_gym.models.baselines.boosting import BoostingBaseline
+from mmai_gym.models.baselines.exact import GroupOracle
+from mmai_gym.models.baselines.genetic import GraphGABaseline
+from mmai_gym.models.baselines.kronrls import KronRLSBaseline
+from mmai_gym.models.baselines.maplight import MapLightBaseline
 from mmai_gym.models.baselines.means import PartnerMeanBaseline
 from mmai_gym.models.baselines.nearest import NearestNeighbourBaseline
+from mmai_gym.models.baselines.pair_boosting import PairBoostingBaseline
+from mmai_gym.models.baselines.templates import TemplateBaseline
 from mmai_gym.models.baselines.trivial import ConstantBaseline, CopyBaseline
 
 _BASELINES: dict[str, type[Baseline]] = {
@@ -17,6 +23,12 @@ _BASELINES: dict[str, type[Baseline]] = {
         PartnerMeanBaseline,
         NearestNeighbourBaseline,
         BoostingBaseline,
+        MapLightBaseline,
+        KronRLSBaseline,
+        PairBoostingBaseline,
+        TemplateBaseline,
+        GraphGABaseline,
+        GroupOracle,
     )
 }
 BASELINES: tuple[str, ...] = tuple(_BASELINES)
@@ -45,8 +57,14 @@ __all__ = [
     "BoostingBaseline",
     "ConstantBaseline",
     "CopyBaseline",
+    "GraphGABaseline",
+    "GroupOracle",
+    "KronRLSBaseline",
+    "MapLightBaseline",
     "NearestNeighbourBaseline",
+    "PairBoostingBaseline",
     "PartnerMeanBaseline",
+    "TemplateBaseline",
     "TrainingSets",
     "baseline",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +23,7 @@ from mmai_gym.contracts import (
     Example,
     Prediction,
     Question,
+    Split,
     Task,
     UsageError,
     answer_form,
@@ -36,12 +37,14 @@ MAX_TRAIN = 10_000
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Questions of the training split and the gold text of each."""
+    """Questions that may be learned from and the gold text of each."""
 
     questions: tuple[Question, ...]
     answers: tuple[str, ...]
     readout: str
     """"mean" or "median": the summary of a number's distribution that the task's metric rewards."""
+    seed: int = 0
+    """Of what is drawn while learning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,78 +70,87 @@ class Baseline(ABC):
     Attributes:
         most: training examples it learns from; a larger split is sampled. With 0 it learns nothing, and can answer
             tasks that have no training split.
+        parts: the splits it learns from. Who chooses nothing on the validation part trains on it, too.
+        seeded: what it learns depends on a seed.
     """
 
     name: str
     most: int = MAX_TRAIN
+    parts: tuple[Split, ...] = ("train",)
+    seeded: bool = False
 
     def __init__(self, training: TrainingSets | None = None) -> None:
         """`training`: shared with other baselines, where several answer the same tasks."""
         self._training = TrainingSets() if training is None else training
-        self._fitted: dict[str, Fitted] = {}
+        self._fitted: dict[tuple[str, int], Fitted] = {}
 
     @abstractmethod
     def supports(self, form: AnswerForm) -> bool:
         """Whether this baseline can give an answer of that form."""
 
+    def suits(self, question: Question) -> bool:
+        """Whether it can answer such a question; by default those whose form of answer it can give."""
+        return self.supports(answer_form(question))
+
     def can_answer(self, task: Task, example: Example) -> bool:
-        """Whether it knows the form of answer that an example asks for, and has what to learn from where it learns."""
+        """Whether the question of an example suits it, and it has what to learn from where it learns."""
         learnt = self.most == 0 or len(task.examples("train")) > 0
-        return learnt and self.supports(answer_form(task.question(example)))
+        return learnt and self.suits(task.question(example))
 
     @abstractmethod
     def fit(self, training: TrainingSet) -> Fitted:
         """Learn one task."""
 
     def predict(self, examples: Sequence[Example], n: int, seed: int) -> list[Prediction]:
-        """One Prediction per example, in order. `seed` changes nothing: a baseline draws no samples.
+        """One Prediction per example, in order. `seed` is that of the fit, where it depends on one.
 
         Raises:
-            UsageError: an example asks for a form that this baseline does not support.
+            UsageError: an example asks a question that does not suit this baseline.
             DataError: the training split of a task is missing or empty.
         """
         predictions: list[Prediction | None] = [None] * len(examples)
         for name in dict.fromkeys(example.task for example in examples):
             places = [i for i, example in enumerate(examples) if example.task == name]
             questions = [tasks.get(name).question(examples[i]) for i in places]
-            form = answer_form(questions[0])
-            if not self.supports(form):
+            if not self.suits(questions[0]):
+                asked = type(answer_form(questions[0])).__name__.lower()
                 raise UsageError(
-                    f"{self.name} cannot answer {name}, which asks for a {type(form).__name__.lower()}"
+                    f"{self.name} cannot answer questions such as those of {name}, which ask for a {asked}"
                 )
-            for i, reply in zip(places, self._learned(name).reply(questions, n), strict=True):
+            for i, reply in zip(places, self._learned(name, seed).reply(questions, n), strict=True):
                 completions = tuple(Completion(wrap(answer)) for answer in reply.answers)
                 predictions[i] = Prediction(
                     examples[i].id, completions, reply.probabilities, reply.value, reply.spread
                 )
         return [prediction for prediction in predictions if prediction is not None]
 
-    def _learned(self, name: str) -> Fitted:
-        if name not in self._fitted:
-            self._fitted[name] = self.fit(self._training.of(name, self.most))
-        return self._fitted[name]
+    def _learned(self, name: str, seed: int) -> Fitted:
+        key = (name, seed if self.seeded else 0)
+        if key not in self._fitted:
+            self._fitted[key] = self.fit(replace(self._training.of(name, self.most, self.parts), seed=key[1]))
+        return self._fitted[key]
 
 
 class TrainingSets:
     """Training sets by task name, made once and kept."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, int], TrainingSet] = {}
+        self._made: dict[tuple[str, int, tuple[Split, ...]], TrainingSet] = {}
 
-    def of(self, name: str, most: int) -> TrainingSet:
-        """The training set of the task called `name`, at most `most` examples of it.
+    def of(self, name: str, most: int, parts: tuple[Split, ...] = ("train",)) -> TrainingSet:
+        """The training set of the task called `name`, at most `most` examples of these parts of it.
 
         Raises:
             UsageError: there is no such task.
             DataError: its training split is missing or empty.
         """
-        key = (name, most)
+        key = (name, most, parts)
         if key not in self._made:
-            self._made[key] = training_set(tasks.get(name), most)
+            self._made[key] = training_set(tasks.get(name), most, parts)
         return self._made[key]
 
 
-def training_set(task: Any, most: int = MAX_TRAIN) -> TrainingSet:
+def training_set(task: Any, most: int = MAX_TRAIN, parts: tuple[Split, ...] = ("train",)) -> TrainingSet:
     """The training split as questions and gold text; at most `most` examples, drawn by the task's own seed.
 
     Raises:
@@ -146,15 +158,18 @@ def training_set(task: Any, most: int = MAX_TRAIN) -> TrainingSet:
     """
     if most == 0:
         return TrainingSet((), (), "")
-    examples = task.examples("train")
-    size = len(examples)
+    sequences = [task.examples(part) for part in parts]
+    places = [
+        (sequence, i) for sequence in sequences for i in range(len(sequence))
+    ]  # examples are made when drawn
+    size = len(places)
     if size == 0:
         raise DataError(
             f"{task.name} has no training examples for a baseline to learn from; choose another baseline"
         )
     rng = np.random.default_rng(item_seed(task.name, task.version, "train", 0, 0))
     chosen = range(size) if size <= most else np.sort(rng.choice(size, most, replace=False)).tolist()
-    drawn = [examples[i] for i in chosen]
+    drawn = [sequence[i] for sequence, i in (places[place] for place in chosen)]
     return TrainingSet(
         tuple(task.question(example) for example in drawn),
         tuple(task.answer(example) for example in drawn),
