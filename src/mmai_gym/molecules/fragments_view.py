@@ -26,7 +26,8 @@ _TOKEN = re.compile(
     r"\[(?P<mark>[1-9]\d{3,})\*\]|(?P<atom>\[[^\]]+\]|Br|Cl|[A-Za-z*])|(?P<ring>%\d\d|%\(\d+\)|\d)"
     r"|(?P<open>\()|(?P<close>\))|(?P<dot>\.)|(?P<bond>->|<-|[^A-Za-z0-9])"
 )
-_RING = re.compile(r"\[[^\]]+\]|%(\d\d)|%\((\d+)\)|(\d)")
+_BRACKET = re.compile(r"\[[^\]]+\]")
+_LONG = re.compile(r"%\(?(\d\d+)")
 _FIRST_LABEL = 1001
 _NO_ATOM = -1
 _HAND = re.compile("@+")
@@ -84,7 +85,7 @@ def _joined(opened: str) -> str:
 
     A mark that is moved past an odd number of neighbours changes the hand of its atom.
     """
-    numbering = _Numbering(max((int("".join(found) or 0) for found in _RING.findall(opened)), default=0))
+    numbering = _Numbering(_highest_ring_number(opened))
     out: list[str] = []  # every atom is followed by its ring-bond numbers, which may be ''
     atom, neighbours = _NO_ATOM, 0  # the place of the last atom in `out`; what follows it so far, marks aside
     branches: list[tuple[int, int]] = []
@@ -130,6 +131,14 @@ def _joined(opened: str) -> str:
             numbering.end_block()
         bond = ""
     return "".join(out)
+
+
+def _highest_ring_number(text: str) -> int:
+    bare = _BRACKET.sub("", text)
+    return max(
+        (int(number) for number in (_LONG.findall(bare) if "%" in bare else "987654321") if number in bare),
+        default=0,
+    )
 
 
 def _other_hand(atom: str) -> str:
