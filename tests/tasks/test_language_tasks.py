@@ -64,11 +64,9 @@ def test_isomers_and_charge_states_of_a_list_are_on_one_side() -> None:
 
 
 def test_a_task_draws_molecules_of_its_own() -> None:
-    first, second = (
-        {example.id for example in embedded(name).examples("train")} for name in ("canonicalize", "repair")
-    )
-    assert len(first) == len(second) == 1_000
-    assert len(first & second) < 500
+    first, second = ({example.id for example in some(name, 200)} for name in ("canonicalize", "repair"))
+    assert len(first) == len(second) == 200
+    assert len(first & second) < 150  # 98 of 409 by chance
 
 
 @pytest.mark.data
