@@ -54,10 +54,9 @@ def trick(source: str, target: str) -> str:
     """
     if found := unlike(source, target):
         return found
-    same_size = _traits(target).heavy_atoms == _traits(source).heavy_atoms
-    return (
-        "a stereoisomer of the input" if target != source and same_size and _flat(target) == _flat(source) else ""
-    )
+    if target == source or _traits(target).heavy_atoms != _traits(source).heavy_atoms:
+        return ""
+    return "a stereoisomer of the input" if _flat(target) == _flat(source) else ""
 
 
 def unlike(source: str, target: str) -> str:
