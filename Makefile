@@ -38,7 +38,7 @@ $(VENV)/.runtime: $(VENV)/.python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
-	$(PIP) --editable '.[train,bench,dev]'
+	$(PIP) --editable '.[train,bench,oracles,structures,dev]'
 	@touch $@
 
 clean:

@@ -7,7 +7,7 @@ import pytest
 from mmai_gym import lineage, tasks
 from mmai_gym.contracts import UsageError
 from mmai_gym.lineage import Teacher
-from mmai_gym.oracles import ORACLES
+from mmai_gym.oracles import ADMET, DESCRIPTORS, ORACLES
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def test_every_task_names_declared_teachers_and_every_oracle_is_one() -> None:
     for name in tasks.names():
         for teacher in tasks.get(name).teachers:
             assert lineage.teacher(teacher).source
-    for oracle in ORACLES:
-        assert lineage.teacher(oracle)
+    for oracle in (ORACLES | ADMET).values():
+        assert lineage.teacher(oracle.teacher).exact == (oracle.name in DESCRIPTORS)
 
 
 def test_all_embedded_labels_are_computed_but_those_of_the_measured_series() -> None:

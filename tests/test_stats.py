@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -84,23 +87,65 @@ def test_concordance_index_agrees_with_counting_every_pair(rows: list[tuple[int,
     assert agrees(stats.concordance_index(y, p), credit / len(pairs) if pairs else math.nan)
 
 
+def exact_rm2(y: Sequence[float], p: Sequence[float]) -> float:
+    """Term by term as Ozturk et al. (2018) computed it, in rational numbers up to the root."""
+    truth, predicted = [Fraction(float(a)) for a in y], [Fraction(float(b)) for b in p]
+    mean_y, mean_p = sum(truth) / len(truth), sum(predicted) / len(predicted)
+    pairs = list(zip(truth, predicted, strict=True))
+    spread_y = sum((a - mean_y) ** 2 for a in truth)
+    spread_p = sum((b - mean_p) ** 2 for b in predicted)
+    if not spread_y or not spread_p:
+        return math.nan
+    r2 = sum((a - mean_y) * (b - mean_p) for a, b in pairs) ** 2 / (spread_y * spread_p)
+    k = sum(a * b for a, b in pairs) / sum(b * b for b in predicted)
+    r02 = 1 - sum((a - k * b) ** 2 for a, b in pairs) / spread_y
+    return float(r2) * (1 - math.sqrt(abs(r2 * r2 - r02 * r02)))
+
+
 @QUIET
 @given(TIED)
-@pytest.mark.filterwarnings("ignore")
-def test_rm2_agrees_with_the_formula_written_out(rows: list[tuple[int, int]]) -> None:
-    """Term by term as Ozturk et al. (2018) computed it, sums over items and both r² squared once more."""
-    y, p = pair(rows)
-    if len(set(y)) < 2 or len(set(p)) < 2:
-        assert math.isnan(stats.rm2(y, p))
-        return
-    mean_y, mean_p = sum(y) / len(y), sum(p) / len(p)
-    spread_y = sum((a - mean_y) ** 2 for a in y)
-    spread_p = sum((b - mean_p) ** 2 for b in p)
-    r2 = sum((a - mean_y) * (b - mean_p) for a, b in zip(y, p, strict=True)) ** 2 / (spread_y * spread_p)
-    k = sum(a * b for a, b in zip(y, p, strict=True)) / sum(b * b for b in p)
-    r02 = 1 - sum((a - k * b) ** 2 for a, b in zip(y, p, strict=True)) / spread_y
-    expected = r2 * (1 - math.sqrt(abs(r2 * r2 - r02 * r02)))
-    assert stats.rm2(y, p) == pytest.approx(expected, abs=1e-6)  # the root makes 1e-8 of a rounding error of 1e-16
+def test_rm2_agrees_with_the_formula_in_rational_numbers(rows: list[tuple[int, int]]) -> None:
+    y, p = pair(rows, scale=1.0)  # many of these lie on a line through the origin, where the root is steep
+    assert agrees(stats.rm2(y, p), exact_rm2(y, p))
+
+
+def every_pair(y: np.ndarray, p: np.ndarray) -> float:
+    """The concordance index from all pairs of items at once."""
+    later = y[:, None] < y[None, :]
+    credit = np.where(p[:, None] < p[None, :], 1.0, np.where(p[:, None] == p[None, :], 0.5, 0.0))
+    return float(credit[later].sum() / later.sum())
+
+
+@pytest.mark.parametrize("decimals", [12, 0], ids=["random", "tied"])
+@pytest.mark.parametrize("seed", range(5))
+def test_every_metric_agrees_with_an_independent_one_to_nine_digits(seed: int, decimals: int) -> None:
+    scipy_stats, sk = pytest.importorskip("scipy.stats"), pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=150).round(decimals)
+    p = (y + rng.normal(size=150)).round(decimals)
+    classes = (y + rng.normal(size=150) > 0.5).astype(float)
+    labels, guesses = rng.integers(0, 4, 150), rng.integers(0, 5, 150)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a guess of a class that the truth lacks
+        expected = {
+            stats.mae: sk.mean_absolute_error(y, p),
+            stats.mse: sk.mean_squared_error(y, p),
+            stats.rmse: sk.root_mean_squared_error(y, p),
+            stats.r2: sk.r2_score(y, p),
+            stats.pearson: scipy_stats.pearsonr(y, p).statistic,
+            stats.spearman: scipy_stats.spearmanr(y, p).statistic,
+            stats.rm2: exact_rm2(y, p),
+            stats.concordance_index: every_pair(y, p),
+            stats.auroc: sk.roc_auc_score(classes, p),
+            stats.auprc: sk.average_precision_score(classes, p),
+            stats.accuracy: sk.accuracy_score(labels, guesses),
+            stats.balanced_accuracy: sk.balanced_accuracy_score(labels, guesses),
+        }
+    assert expected.keys() == stats.HIGHER_IS_BETTER.keys()
+    inputs = dict.fromkeys((stats.auroc, stats.auprc), (classes, p))
+    inputs |= dict.fromkeys((stats.accuracy, stats.balanced_accuracy), (labels, guesses))
+    for metric, value in expected.items():
+        assert metric(*inputs.get(metric, (y, p))) == pytest.approx(float(value), rel=1e-9, abs=1e-9), metric
 
 
 @QUIET
@@ -108,45 +153,106 @@ def test_rm2_agrees_with_the_formula_written_out(rows: list[tuple[int, int]]) ->
 def test_a_resampled_concordance_index_is_that_of_the_resample(rows: list[tuple[int, int]], grouped: bool) -> None:
     y, p = pair(rows)
     labels = np.arange(len(y)) % 3 if grouped else None
-    quick = intervals._draws(stats.concordance_index, [y, p], labels, 20, seed=5)
-    slow = [stats.concordance_index(y[i], p[i]) for i in intervals._resamples(len(y), labels, 20, seed=5)]
+    quick = intervals._draws(stats.concordance_index, [y, p], labels, stats.Resampling(20, seed=5))
+    slow = [
+        stats.concordance_index(y[i], p[i])
+        for i in intervals._resamples(len(y), labels, stats.Resampling(20, seed=5))
+    ]
     np.testing.assert_array_equal(quick, slow)
 
 
-def test_hand_computed_values() -> None:
-    assert stats.mae([1.0, 2.0], [2.0, 4.0]) == 1.5
-    assert stats.rmse([0.0, 0.0], [3.0, 4.0]) == pytest.approx(math.sqrt(12.5))
-    assert stats.mse([0.0, 0.0], [3.0, 4.0]) == 12.5
-    # Truth 1, 2, 3 and prediction 1, 3, 2: r = 1/2, r² = 1/4; k = 13/14,
-    # residuals 1/14, -11/14, 16/14, so r0² = 1 - (378/196)/2 = 1/28: 1/4 (1 - sqrt(1/16 - 1/784)).
-    assert stats.rm2([1, 2, 3], [1, 3, 2]) == pytest.approx(0.25 * (1 - math.sqrt(1 / 16 - 1 / 784)))
-    assert stats.rm2([1, 2, 3], [1, 2, 3]) == pytest.approx(1.0)
-    # Positives score 0.9 and 0.5, negatives 0.5 and 0.1: three pairs won, one tied.
-    assert stats.auroc([1, 1, 0, 0], [0.9, 0.5, 0.5, 0.1]) == 0.875
-    # Thresholds 0.9 (1 of 1), 0.5 (2 of 3): 1/2 x 1 + 1/2 x 2/3.
-    assert stats.auprc([1, 1, 0, 0], [0.9, 0.5, 0.5, 0.1]) == pytest.approx(5 / 6)
-    assert stats.balanced_accuracy(["a", "a", "a", "b"], ["a", "a", "a", "a"]) == 0.5
-    assert stats.spearman([1, 2, 3], [1, 4, 9]) == pytest.approx(1.0)
-    # Comparable pairs: (1,2), (1,3), (2,3); ordered right, tied, wrong.
-    assert stats.concordance_index([1, 2, 3], [1.0, 2.0, 1.0]) == pytest.approx(0.5)
+NAN = math.nan
+TRUTH, GUESS = (1.0, 2.0, 3.0), (1.0, 3.0, 2.0)
+Case = tuple[Sequence[object], Sequence[object], float]
+HAND: dict[stats.Metric, dict[str, Case]] = {
+    stats.mae: {
+        "plain": ((1, 2), (2, 4), 1.5),
+        "ties": ((1, 1, 3), (2, 2, 2), 1.0),
+        "one class": ((2, 2), (1, 4), 1.5),
+    },
+    stats.mse: {
+        "plain": ((0, 0, 1), (3, 4, 1), 25 / 3),
+        "ties": ((1, 1, 3), (2, 2, 2), 1.0),
+        "one class": ((2, 2), (1, 4), 2.5),
+    },
+    stats.rmse: {
+        "plain": ((0, 0), (3, 4), math.sqrt(12.5)),
+        "ties": ((1, 1, 3), (2, 2, 2), 1.0),
+        "one class": ((2, 2), (1, 4), math.sqrt(2.5)),
+    },
+    # Squared residuals 0, 1, 1 of a total of 2; then 1, 1, 1 of a total of 4/9 + 4/9 + 16/9.
+    stats.r2: {
+        "plain": (TRUTH, GUESS, 0.0),
+        "ties": ((1, 1, 3), (2, 2, 2), 1 - 3 / (8 / 3)),
+        "one class": ((2, 2), (1, 4), NAN),
+    },
+    # Deviations (-1, 0, 1) and (-1, 1, 0): 1/2; then (-1, -1, 2)/3 and (1, 1, -2).
+    stats.pearson: {
+        "plain": (TRUTH, GUESS, 0.5),
+        "ties": ((1, 1, 2), (3, 3, 0), -1.0),
+        "one class": ((2, 2, 2), GUESS, NAN),
+    },
+    # Ranks are 1, 2.5, 2.5, 4 and 1, 2, 3, 4: 4.5 / sqrt(4.5 x 5).
+    stats.spearman: {
+        "plain": (TRUTH, (1, 9, 4), 0.5),
+        "ties": ((1, 2, 2, 3), (1, 2, 3, 4), 4.5 / math.sqrt(22.5)),
+        "one class": ((2, 2, 2), GUESS, NAN),
+    },
+    # r = 1/2, r² = 1/4; k = 13/14, residuals 1/14, -11/14, 16/14, so r0² = 1 - (378/196)/2 = 1/28.
+    # The tied points lie on y = 2p, where nothing is left.
+    stats.rm2: {
+        "plain": (TRUTH, GUESS, 0.25 * (1 - math.sqrt(1 / 16 - 1 / 784))),
+        "ties": ((2, 2, 4), (1, 1, 2), 1.0),
+        "one class": ((2, 2, 2), GUESS, NAN),
+    },
+    # Comparable pairs (1,2), (1,3), (2,3): right, tied, wrong. Of two equal truths no pair is made: two pairs, one tied.
+    stats.concordance_index: {
+        "plain": (TRUTH, (1, 2, 1), 0.5),
+        "ties": ((1, 1, 2), (0, 1, 1), 0.75),
+        "one class": ((2, 2, 2), GUESS, NAN),
+    },
+    # Positives at 0.9 and 0.5, negatives at 0.5 and 0.1: three pairs won, one tied.
+    stats.auroc: {
+        "plain": ((1, 1, 0, 0), (0.9, 0.2, 0.5, 0.1), 0.75),
+        "ties": ((1, 1, 0, 0), (0.9, 0.5, 0.5, 0.1), 0.875),
+        "one class": ((1, 1), (0.9, 0.5), NAN),
+    },
+    # Thresholds 0.9 (1 of 1) and 0.2 (2 of 3); with the tie 0.9 (1 of 1) and 0.5 (2 of 3) in one step.
+    stats.auprc: {
+        "plain": ((1, 1, 0, 0), (0.9, 0.2, 0.5, 0.1), 5 / 6),
+        "ties": ((1, 1, 0, 0), (0.9, 0.5, 0.5, 0.1), 5 / 6),
+        "one class": ((0, 0), (0.9, 0.5), NAN),
+    },
+    stats.accuracy: {
+        "plain": (("a", "b", "b"), ("a", "b", "c"), 2 / 3),
+        "ties": (("a", "a", "b", "b"), ("a", "b", "a", "b"), 0.5),
+        "one class": (("a", "a"), ("a", "b"), 0.5),
+    },
+    stats.balanced_accuracy: {
+        "plain": (("a", "a", "a", "b"), ("a", "a", "a", "a"), 0.5),
+        "ties": (("a", "a", "b", "b"), ("a", "b", "b", "b"), 0.75),
+        "one class": (("a", "a"), ("a", "b"), NAN),
+    },
+}
+KINDS = ("plain", "ties", "one class")
 
 
-ALL_METRICS = sorted(stats.HIGHER_IS_BETTER, key=lambda metric: metric.__name__)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("metric", HAND, ids=lambda metric: metric.__name__)
+def test_hand_computed_values(metric: stats.Metric, kind: str) -> None:
+    truth, prediction, expected = HAND[metric][kind]
+    found = metric(truth, prediction)
+    assert math.isnan(found) if math.isnan(expected) else found == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("metric", ALL_METRICS, ids=lambda metric: metric.__name__)
-def test_undefined_is_nan_and_never_an_exception(metric: stats.Metric) -> None:
+def test_every_metric_has_hand_computed_cases() -> None:
+    assert HAND.keys() == stats.HIGHER_IS_BETTER.keys()
+
+
+@pytest.mark.parametrize("metric", HAND, ids=lambda metric: metric.__name__)
+def test_nothing_and_a_missing_value_are_nan_and_never_an_exception(metric: stats.Metric) -> None:
     assert math.isnan(metric([], []))
     assert math.isnan(metric([0.0, 1.0, 1.0], [0.5, math.nan, 0.5]))
-
-
-@pytest.mark.parametrize(
-    "metric",
-    [stats.auroc, stats.auprc, stats.balanced_accuracy, stats.r2, stats.rm2, stats.pearson, stats.spearman],
-)
-@pytest.mark.parametrize("level", [0.0, 1.0])
-def test_one_class_or_constant_truth_is_nan(metric: stats.Metric, level: float) -> None:
-    assert math.isnan(metric([level] * 3, [0.2, 0.4, 0.9]))
 
 
 def test_a_constant_that_rounds_badly_is_still_constant() -> None:
@@ -198,7 +304,7 @@ def test_clusters_widen_the_interval_and_count_as_the_independent_units() -> Non
 
 def test_resampling_by_cluster_takes_whole_clusters() -> None:
     labels = np.array(["b", "a", "b", "c", "a", "b"])
-    for index in intervals._resamples(6, labels, 50, seed=3):
+    for index in intervals._resamples(6, labels, stats.Resampling(50, seed=3)):
         drawn, counts = np.unique(index, return_counts=True)
         by_label = {label: set(counts[labels[drawn] == label]) for label in np.unique(labels[drawn])}
         assert all(len(times) == 1 for times in by_label.values())
@@ -212,21 +318,21 @@ def test_bootstrap_is_deterministic_and_follows_the_seed() -> None:
     p = y + rng.normal(size=80)
     first = stats.bootstrap(stats.mae, y, p, unit="log S")
     assert first == stats.bootstrap(stats.mae, y, p, unit="log S")
-    assert first.low != stats.bootstrap(stats.mae, y, p, seed=1).low
+    assert first.low != stats.bootstrap(stats.mae, y, p, resampling=stats.Resampling(seed=1)).low
     assert (first.higher_is_better, first.unit, first.n) == (False, "log S", 80)
     assert first.low < first.value < first.high
 
 
 def test_bootstrap_interval_of_a_mean_matches_the_normal_theory() -> None:
     x = np.random.default_rng(0).normal(size=400)
-    estimate = stats.mean(x, n_resamples=4000)
+    estimate = stats.mean(x, resampling=stats.Resampling(4000))
     half = 1.96 * x.std(ddof=1) / math.sqrt(400)
     assert (estimate.high - estimate.low) / 2 == pytest.approx(half, rel=0.06)
 
 
 def test_undefined_resamples_are_dropped_and_counted() -> None:
     y = np.array([1] + [0] * 4)
-    estimate = stats.bootstrap(stats.auroc, y, np.linspace(1, 0, 5), n_resamples=500)
+    estimate = stats.bootstrap(stats.auroc, y, np.linspace(1, 0, 5), resampling=stats.Resampling(500))
     dropped = int(estimate.method.split("resamples, ")[1].split()[0])
     assert 100 < dropped < 250  # (4/5)^5 = 33 % of the resamples lack the positive, 0.03 % the negatives
     assert estimate.value == 1.0
@@ -267,10 +373,12 @@ def test_a_paired_difference_of_concordance_indices_comes_from_the_same_resample
     y = np.round(rng.normal(size=60), 1)
     a, b = y + rng.normal(size=60), y + 2 * rng.normal(size=60)
     clusters = np.arange(60) // 3
-    result = stats.paired_difference(stats.concordance_index, y, a, b, clusters=clusters, n_resamples=200)
+    result = stats.paired_difference(
+        stats.concordance_index, y, a, b, clusters=clusters, resampling=stats.Resampling(200)
+    )
     draws = [
         stats.concordance_index(y[i], a[i]) - stats.concordance_index(y[i], b[i])
-        for i in intervals._resamples(60, clusters, 200, seed=0)
+        for i in intervals._resamples(60, clusters, stats.Resampling(200))
     ]
     assert (result.estimate.low, result.estimate.high) == tuple(np.quantile(draws, (0.025, 0.975)))
 
@@ -280,3 +388,21 @@ def test_equal_models_differ_by_nothing() -> None:
     same = stats.paired_difference(stats.rmse, y, p, p)
     assert (same.estimate.value, same.estimate.low, same.p_value) == (0.0, 0.0, 1.0)
     assert math.isnan(stats.paired_difference(stats.r2, [1.0, 1.0], [1.0, 2.0], [2.0, 1.0]).p_value)
+
+
+def test_holm_steps_down_and_leaves_out_what_was_not_tested() -> None:
+    # Sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1, and never below the one before.
+    assert stats.holm([0.04, 0.01, math.nan, 0.03, 0.02]) == pytest.approx(
+        [0.06, 0.04, math.nan, 0.06, 0.06], nan_ok=True
+    )
+    assert stats.holm([0.5, 0.4, 0.9]).tolist() == [1.0, 1.0, 1.0]
+    assert stats.holm([]).tolist() == []
+    with pytest.raises(DataError, match="holm"):
+        stats.holm([1.5])
+
+
+def test_holm_keeps_the_chance_of_a_single_false_alarm() -> None:
+    rng = np.random.default_rng(0)
+    trials = rng.random((2000, 20))
+    alarms = np.mean([(stats.holm(row) < 0.05).any() for row in trials])
+    assert 0.03 < alarms < 0.07 < np.mean((trials < 0.05).any(axis=1))

@@ -462,6 +462,21 @@ def score(
     _print_table(record, as_json, markdown)
 
 
+@app.command()
+def judge(
+    record: Annotated[Path, typer.Argument(help="A run record, .jsonl or .jsonl.gz.")],
+    out: Annotated[Path, typer.Option(help="The new record, .jsonl.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Judge the answers of a record again, by the verifiers of this gym, into a new record; no inference."""
+    from mmai_gym import bench as room
+
+    with progress_bar() as progress:
+        room.judge_again(record, out, progress=progress)
+    _print_table(out, as_json)
+    stderr.print(f"record: {out}", markup=False)
+
+
 def _print_table(record: Path, as_json: bool = False, markdown: bool = False) -> None:
     from mmai_gym import bench as room
 
@@ -478,14 +493,19 @@ def _print_table(record: Path, as_json: bool = False, markdown: bool = False) ->
 
 @app.command()
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="RECORD")],
-    second: Annotated[Path, typer.Argument(metavar="RECORD")],
+    first: Annotated[str, typer.Argument(metavar="RUN", help="A run folder or name, or a record file.")],
+    second: Annotated[str, typer.Argument(metavar="RUN", help="Another, or the same for two of its models.")],
+    first_model: Annotated[str, typer.Option(help="Whose answers; the model the run is about by default.")] = "",
+    second_model: Annotated[str, typer.Option(help="The same for the second run, e.g. baseline:nearest.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Paired difference of the models of two records on the examples they share."""
+    """Is one model better than another? Paired differences on the examples that both answered, adjusted over tasks."""
     from mmai_gym import bench as room
+    from mmai_gym import models
 
-    found = room.compare(first, second)
+    sides = ((first, first_model), (second, second_model))
+    a, b = (room.contestant(models.find_records(run)[0], model) for run, model in sides)
+    found = room.compare(a, b)
     if as_json:
         print_json([row.as_dict() for row in found])
     else:

@@ -121,9 +121,13 @@ class Indices:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """The answer wanted is a molecule, or a dot-separated set of them, as SMILES."""
+    """The answer wanted is a molecule, or a dot-separated set of them, written in one view.
+
+    A view that follows from the molecule without naming it (a formula, a scaffold) may be asked for, too.
+    """
 
     role: Literal["molecule", "reactants", "fragment"] = "molecule"
+    view: str = "smiles"
 
 
 AnswerForm = Choice | Number | Count | Indices | Structure
@@ -321,6 +325,10 @@ class Task(Protocol):
     """Names that its Property spans use; a from-scratch tokenizer gives each a token of its own."""
 
     @property
+    def verifier_version(self) -> str:
+        """What its verdicts carry; changes whenever they may."""
+
+    @property
     def headline(self) -> str:
         """The metric of `score` that stands for the task in a one-line table."""
 
@@ -379,11 +387,22 @@ class Oracle(Protocol):
         """Changes whenever its numbers may change."""
 
     @property
+    def checksum(self) -> str:
+        """Of its weights or tables; '' where it has none."""
+
+    @property
     def units(self) -> str:
         """'' for a dimensionless value."""
 
+    @property
+    def teacher(self) -> str:
+        """Its name in `lineage`, which knows what it was fitted to."""
+
     def predict(self, smiles: Sequence[str]) -> npt.NDArray[np.float64]:
         """One value per molecule, shape (len(smiles),); NaN where the molecule or the oracle fails."""
+
+    def reason(self, smiles: str) -> str:
+        """Why a molecule has no value; '' where it has one."""
 
 
 Progress = Callable[[int, int, str], None]

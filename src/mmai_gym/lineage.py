@@ -36,6 +36,11 @@ class Teacher:
 
 
 TEACHERS: tuple[Teacher, ...] = (
+    Teacher("structure", True, "nothing: read off the molecule itself", (), "RDKit; SELFIES; InChI"),
+    # Torsion preferences come from crystal structures, none of which any test set of the gym asks for.
+    Teacher(
+        "etkdg", True, "torsions of crystal structures, MMFF94 parameters", (), "Wang et al. 2020; Halgren 1996"
+    ),
     Teacher("smarts", True, "nothing: documented patterns", (), "RDKit"),
     Teacher("templates", True, "nothing: documented reaction templates", (), "RDKit"),
     Teacher("molecular-weight", True, "nothing: atomic masses", (), "IUPAC"),
@@ -57,6 +62,18 @@ TEACHERS: tuple[Teacher, ...] = (
         "Swanson et al. 2024",
     ),
     Teacher("plogp", True, "logp and sa, and ring sizes", (), "Jin et al. 2018"),
+    Teacher("alerts-pains", True, "nothing: 480 documented patterns", (), "Baell and Holloway 2010"),
+    Teacher("alerts-brenk", True, "nothing: 105 documented patterns", (), "Brenk et al. 2008"),
+    Teacher(
+        "alerts-nih", True, "nothing: 180 documented patterns", (), "Jadhav et al. 2010; Doveston et al. 2015"
+    ),
+    Teacher(
+        "drd2-surrogate",
+        False,
+        "scores that the classifier of Olivecrona et al. 2017, fitted to ExCAPE-DB, gave to generated molecules",
+        (),
+        "MMAI Gym",
+    ),
     Teacher("drd2-svm", False, "ExCAPE-DB activities on DRD2", (), "Olivecrona et al. 2017"),
     Teacher("own-train-val", False, "official train_val of the endpoint, by the gym itself", (), "MMAI Gym"),
 )

@@ -20,6 +20,7 @@ import platform
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
@@ -395,6 +396,8 @@ class RunRecord:
         Args:
             task: finds a task by name (`mmai_gym.tasks.get`); its examples are joined to the rows by id.
 
+        Rows of a task that is not known are left out; `faults` says so.
+
         Raises:
             DataError: the task's source no longer holds an example that the record answers.
         """
@@ -403,8 +406,10 @@ class RunRecord:
             by_task.setdefault(row.task, {}).setdefault(row.model, {})[row.prediction.example_id] = row
         joined: dict[tuple[str, str], list[Result]] = {}
         for name, models in by_task.items():
+            if (known := _known(task, name)) is None:
+                continue
             wanted = {example_id for rows in models.values() for example_id in rows}
-            examples = _find_examples(task(name), wanted, self.path)
+            examples = _find_examples(known, wanted, self.path)
             for model, rows in models.items():
                 joined[model, name] = [
                     Result(example, rows[example.id].prediction, rows[example.id].verdicts)
@@ -412,6 +417,79 @@ class RunRecord:
                     if example.id in rows
                 ]
         return joined
+
+    def faults(self, task: Callable[[str], Task]) -> list[str]:
+        """What is wrong with the record, one sentence each; every row that is good is kept all the same.
+
+        A last line cut short, rows of tasks that are not known, a second answer of a model to an example, and verdicts of
+        another version of a task's verifier, which are kept as they are.
+
+        Args:
+            task: finds a task by name (`mmai_gym.tasks.get`).
+
+        Raises:
+            DataError: a line before the last is not a row (its number is named).
+        """
+        seen: set[Key] = set()
+        counted = _Faults()
+        lines = enumerate(_raw_lines(self.path), start=1)
+        next(lines, None)
+        for number, line in lines:
+            if not line.endswith(b"\n"):
+                counted.torn = number
+                continue
+            row = _row(line, number, self.path)
+            if row.key in seen:
+                counted.repeated.setdefault(row.key, number)
+                continue
+            seen.add(row.key)
+            if (known := _known(task, row.task)) is None:
+                counted.unknown[row.task] += 1
+                continue
+            versions = {verdict.verifier_version for verdict in row.verdicts} - {"", known.verifier_version}
+            counted.judged.update((row.task, version, known.verifier_version) for version in versions)
+        return counted.sentences()
+
+
+@dataclass(slots=True)
+class _Faults:
+    """What `RunRecord.faults` counts."""
+
+    torn: int | None = None
+    repeated: dict[Key, int] = field(default_factory=dict)
+    unknown: Counter[str] = field(default_factory=Counter)
+    judged: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+
+    def sentences(self) -> list[str]:
+        said: list[str] = []
+        if self.torn is not None:
+            said.append(
+                f"line {self.torn} is cut short and left out; the `bench` command that began the record runs its "
+                "example again"
+            )
+        if self.repeated:
+            (model, task, id_), number = next(iter(self.repeated.items()))
+            said.append(
+                f"{len(self.repeated)} examples are answered twice, the first of them on line {number} ({model} on {task}, "
+                f"id {id_}); the earlier answer counts"
+            )
+        said += [
+            f"{count} rows answer {name!r}, a task that this gym does not have, and are left out; `mmai-gym tasks` lists all"
+            for name, count in self.unknown.items()
+        ]
+        said += [
+            f"{count} answers to {name} were judged by verifier {version}, this gym has {now}; their verdicts are kept "
+            "as they are, `mmai-gym judge` makes new ones"
+            for (name, version, now), count in self.judged.items()
+        ]
+        return said
+
+
+def _known(task: Callable[[str], Task], name: str) -> Task | None:
+    try:
+        return task(name)
+    except UsageError:
+        return None
 
 
 def _find_examples(task: Task, wanted: set[str], path: Path) -> list[Example]:
@@ -437,11 +515,13 @@ def _line(data: Mapping[str, Any]) -> bytes:
 
 def _lines(path: Path) -> Iterator[bytes]:
     """Complete lines; a torn one at the end is left out."""
+    return (line for line in _raw_lines(path) if line.endswith(b"\n"))
+
+
+def _raw_lines(path: Path) -> Iterator[bytes]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
-            for line in stream:
-                if line.endswith(b"\n"):
-                    yield line
+            yield from stream
     except FileNotFoundError:
         raise DataError(f"there is no run record at {path}; check the path") from None
     except (EOFError, gzip.BadGzipFile, OSError) as error:

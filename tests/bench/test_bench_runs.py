@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from mmai_gym import tasks
-from mmai_gym.bench import Suite, compare, render_comparison, render_text, run, subset, table, to_json, to_markdown
+from mmai_gym.bench import (
+    Suite,
+    compare,
+    contestant,
+    render_comparison,
+    render_text,
+    run,
+    subset,
+    table,
+    to_json,
+    to_markdown,
+)
 from mmai_gym.bench import runner as runner_module
 from mmai_gym.contracts import (
     Completion,
@@ -249,7 +260,7 @@ class Guesser(Oracle):
 def test_the_comparison_pairs_shared_examples_and_names_the_better_model(many: Any, tmp_path: Path) -> None:
     first = _run(tmp_path / "a.jsonl", limit=30)
     second = _run(tmp_path / "b.jsonl", Guesser(), limit=20)
-    rows = compare(first, second)
+    rows = compare(contestant([first]), contestant([second]))
     assert [row.task for row in rows] == ["tiny/choice", "tiny/pair", "tiny/structure"]
     row = rows[0]
     assert row.difference.n == 20
@@ -262,7 +273,7 @@ def test_the_comparison_pairs_shared_examples_and_names_the_better_model(many: A
 
 def test_a_model_compared_with_itself_shows_no_difference(many: Any, tmp_path: Path) -> None:
     path = _run(tmp_path / "a.jsonl")
-    rows = compare(path, path)
+    rows = compare(contestant([path]), contestant([path]))
     assert all((row.difference.value, row.better) == (0.0, "") for row in rows)
 
 
@@ -270,7 +281,7 @@ def test_records_without_a_common_example_cannot_be_compared(many: Any, tmp_path
     first = _run(tmp_path / "a.jsonl", limit=3)
     second = _run(tmp_path / "b.jsonl", Guesser(), split="train", limit=3)
     with pytest.raises(UsageError, match="no example in common"):
-        compare(first, second)
+        compare(contestant([first]), contestant([second]))
 
 
 def test_progress_ends_with_everything_done(many: Any, tmp_path: Path) -> None:
@@ -285,9 +296,9 @@ def test_a_comparison_resamples_together_what_a_task_says_is_shared(
 ) -> None:
     first = _run(tmp_path / "a.jsonl")
     second = _run(tmp_path / "b.jsonl", Guesser())
-    alone = compare(first, second)[0]
+    alone = compare(contestant([first]), contestant([second]))[0]
     task = tasks.get(alone.task)
     monkeypatch.setattr(task, "clusters", lambda results: [i // 10 for i in range(len(results))])
-    together = compare(first, second)[0]
+    together = compare(contestant([first]), contestant([second]))[0]
     assert together.difference.value == alone.difference.value
     assert together.difference.n == -(-alone.difference.n // 10)

@@ -11,7 +11,8 @@ import pytest
 from rdkit import Chem, RDConfig
 
 from mmai_gym import oracles
-from mmai_gym.contracts import Oracle, UsageError
+from mmai_gym.contracts import Oracle
+from mmai_gym.molecules import parse, shared
 from mmai_gym.oracles.sa import _NumbersOnly
 from mmai_gym.sources import embedded
 
@@ -27,13 +28,16 @@ ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
         ("sa", 1.5800),
         ("molecular-weight", 180.159),
         ("rings", 1),
+        ("alerts-pains", 0),
+        ("alerts-brenk", 1),
+        ("alerts-nih", 0),
     ],
 )
 def test_aspirin_has_its_known_values(name: str, value: float) -> None:
     assert oracles.get(name).one(ASPIRIN) == pytest.approx(value, abs=6e-4)
 
 
-@pytest.mark.parametrize("name", sorted(oracles.ORACLES))
+@pytest.mark.parametrize("name", sorted(oracles.DESCRIPTORS))
 def test_a_failure_is_nan_and_its_neighbours_are_unharmed(name: str) -> None:
     oracle = oracles.get(name)
     assert isinstance(oracle, Oracle)
@@ -41,6 +45,22 @@ def test_a_failure_is_nan_and_its_neighbours_are_unharmed(name: str) -> None:
     assert np.isnan(values[[1, 2]]).all()
     assert values[0] == values[3] == oracle.one(ASPIRIN)
     assert "rdkit" in oracle.version
+    assert oracle.reason(ASPIRIN) == "" and "syntax" in oracle.reason("not-a-molecule")
+
+
+def test_no_oracle_changes_the_molecule_that_others_see() -> None:
+    """They share one object; whoever comes first, the values are those of a molecule of one's own."""
+    smiles = "C[C@H](N)C(=O)N1CC2CC1CC2/C=C/c1ccc(O)c(O)c1"
+    alone = {name: oracle.model.compute([parse(smiles)])[0, 0] for name, oracle in oracles.DESCRIPTORS.items()}
+    mol = shared(smiles)
+    for names in (list(alone), list(alone)[::-1]):
+        assert {name: oracles.DESCRIPTORS[name].model.compute([mol])[0, 0] for name in names} == alone
+
+
+def test_alerts_are_those_of_the_filter_catalogs() -> None:
+    rhodanine = "O=C1NC(=S)SC1=Cc1ccccc1"
+    assert oracles.get("alerts-pains").one(rhodanine) >= 1
+    assert oracles.get("alerts-nih").one("CC(=O)C=C") + oracles.get("alerts-brenk").one("CC(=O)C=C") >= 1
 
 
 def test_synthetic_accessibility_agrees_with_the_contributed_script() -> None:
@@ -67,8 +87,3 @@ def test_the_fragment_table_can_hold_nothing_but_numbers(tmp_path: Path) -> None
     harmful.write_bytes(pickle.dumps([[1.0, math.sqrt]]))
     with harmful.open("rb") as file, pytest.raises(Exception, match="numbers only"):
         _NumbersOnly(file).load()
-
-
-def test_an_unknown_oracle_is_answered_with_the_list() -> None:
-    with pytest.raises(UsageError, match="qed"):
-        oracles.get("magic")

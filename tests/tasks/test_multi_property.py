@@ -45,7 +45,15 @@ class Fake:
     name: str
     letter: str
     version: str = "1"
+    checksum: str = ""
     units: str = ""
+
+    @property
+    def teacher(self) -> str:
+        return self.name
+
+    def reason(self, smiles: str) -> str:
+        return "" if is_valid(smiles) else "not a molecule"
 
     def predict(self, smiles: Sequence[str]) -> npt.NDArray[np.float64]:
         return np.array([text.upper().count(self.letter) / 10 if is_valid(text) else np.nan for text in smiles])
@@ -218,7 +226,12 @@ def test_without_a_value_there_is_no_verdict() -> None:
     missing = values(0.9, float("nan"), 0.9)
     verdict = fake(BDQ.task).grade(ASPIRIN, "CC(=O)Oc1ccccc1C(=O)OC", values(0.2, 0.0, 0.3), missing)
     assert (verdict.score, verdict.reason) == (None, Reason.MISSING_ORACLE)
-    assert "drd2" in verdict.detail
+    assert verdict.detail.startswith("no value of drd2")
+
+
+def test_a_verdict_names_the_oracles_behind_it_and_their_versions() -> None:
+    verdict = fake(BDQ.task).verify(ASPIRIN, "<answer>CC(=O)Oc1ccccc1C(=O)OC</answer>")
+    assert verdict.verifier_version == "1.2+bbb_martins@1+drd2@1+qed@1"
 
 
 def test_before_and_after_come_from_the_same_oracles() -> None:
@@ -340,7 +353,7 @@ def test_a_set_without_public_inputs_draws_five_hundred_from_zinc() -> None:
     task = fake("optimization/c-mumo/elq")
     examples = task.examples("test")
     assert len(examples) == task.sizes()["test"] == len({example.id for example in examples}) == 500
-    assert {example.inputs["origin"] for example in examples} == {multi_property.DRAWN_ORIGIN}
+    assert {example.inputs["origin"] for example in examples} == {"drawn from ZINC250k"}
     assert all(example.inputs["improve"] for example in examples)
     assert list(examples) == list(fake("optimization/c-mumo/elq").examples("test"))
     assert len(task.examples("train")) == len(task.examples("valid")) == 0

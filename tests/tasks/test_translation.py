@@ -25,7 +25,12 @@ class Fluorines:
 
     name: str = "drd2"
     version: str = "1"
+    checksum: str = ""
     units: str = ""
+    teacher: str = "fake"
+
+    def reason(self, smiles: str) -> str:
+        return "bromine" if "Br" in smiles else ""
 
     def predict(self, smiles: Sequence[str]) -> npt.NDArray[np.float64]:
         return np.array(

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from mmai_gym import tasks
-from mmai_gym.contracts import Choice, Example, Indices, Structure, Task, answer_form
-from mmai_gym.molecules import canonical, is_valid
+from mmai_gym.contracts import Choice, Example, Indices, Molecule, Structure, Task, answer_form
+from mmai_gym.molecules import canonical, is_valid, smiles_of
 from mmai_gym.tasks.answers import wrap
 from mmai_gym.verify import VerificationService, cheats, constants, floor
 from mmai_gym.verify.disguises import disguises, spellings
@@ -81,7 +81,8 @@ def test_every_family_is_attacked_with_at_least_two_hundred_cheats() -> None:
     """Over the embedded tasks alone; a family without one is counted by the benchmark, on its data."""
     counts: Counter[str] = Counter()
     for name in EMBEDDED:
-        counts[tasks.get(name).family] += len({text for _, _, text in attempts(name)})
+        if counts[tasks.get(name).family] < 200:
+            counts[tasks.get(name).family] += len({text for _, _, text in attempts(name)})
     assert len(counts) >= 6
     assert min(counts.values()) >= 200, counts
 
@@ -111,7 +112,6 @@ def test_names_are_distinct_and_cover_the_kinds_of_attack(name: str) -> None:
     elif isinstance(form, Structure):
         wanted += [
             "isotope",
-            "atom map",
             "wildcard",
             "radical",
             "cation",
@@ -120,7 +120,15 @@ def test_names_are_distinct_and_cover_the_kinds_of_attack(name: str) -> None:
             "twice",
             "copy of input",
         ]
+        # The gold answer with its maps may be right; an input can only have maps where it is a whole molecule.
+        if smiles_of(*_shown(task, examples[0])) is not None:
+            wanted += ["atom map"]
     assert [what for what in wanted if not any(what in name for name in found)] == []
+
+
+def _shown(task: Task, example: Example) -> tuple[str, str]:
+    """The first molecule of a question and its view."""
+    return next((span.text, span.view) for span in task.question(example) if isinstance(span, Molecule))
 
 
 def test_a_weak_verifier_is_found_out() -> None:

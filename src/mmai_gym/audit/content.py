@@ -59,7 +59,8 @@ def content(example: Example, question: Question, answer: str | None) -> Content
     given = [example.inputs.get(key) for key in ("smiles", "other")]
     molecules += [text for text in given if isinstance(text, str)]
     form = answer_form(question)
-    molecules += [answer] if answer and isinstance(form, Structure) and form.role == "molecule" else []
+    if answer and isinstance(form, Structure) and form.role == "molecule":
+        molecules += [text] if (text := _smiles(form.view, answer)) is not None else []
     return Content(tuple(dict.fromkeys(molecules)), proteins)
 
 

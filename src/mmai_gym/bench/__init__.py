@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mmai_gym.bench.compare import Comparison, compare, render_comparison
+from mmai_gym.bench.compare import Comparison, Contestant, compare, contestant, render_comparison
+from mmai_gym.bench.judging import judge_again
+from mmai_gym.bench.published import PublishedFigure, published_for, published_models
 from mmai_gym.bench.rendering import render_text, statements, to_json, to_markdown
 from mmai_gym.bench.runner import Verifier, run, subset
 from mmai_gym.bench.suite import Family, Suite, list_suites, load_suite
@@ -11,15 +13,21 @@ from mmai_gym.bench.table import Contest, FamilySummary, Row, Table, table
 __all__ = [
     "Comparison",
     "Contest",
+    "Contestant",
     "Family",
     "FamilySummary",
+    "PublishedFigure",
     "Row",
     "Suite",
     "Table",
     "Verifier",
     "compare",
+    "contestant",
+    "judge_again",
     "list_suites",
     "load_suite",
+    "published_for",
+    "published_models",
     "render_comparison",
     "render_text",
     "run",

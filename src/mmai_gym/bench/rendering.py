@@ -11,6 +11,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from mmai_gym.bench.published import PublishedFigure
 from mmai_gym.bench.table import Contest, Row, Table
 from mmai_gym.contracts import Estimate
 
@@ -43,13 +44,72 @@ def render_text(table: Table, width: int | None = None) -> str:
     console.print()
     for line in statements(table):
         console.print(line, markup=False, soft_wrap=True)
+    for summary in table.families:
+        if others := _published_grid(table, summary.family):
+            console.print()
+            console.print(f"{summary.family}: published by others, not measured here", markup=False)
+            console.print(others)
+    if table.published:
+        console.print()
+        for line in _published_notes(table):
+            console.print(line, markup=False, soft_wrap=True)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in lines)
 
 
+def _published_grid(table: Table, family: str) -> Any:
+    """Published headlines of a family: a line per model, or per task where there are more tasks. None without any."""
+    from rich.table import Table as Grid
+
+    contests = next(summary.contests for summary in table.families if summary.family == family)
+    headlines = {(contest.task, contest.metric) for contest in contests}
+    figures = [figure for figure in table.published if (figure.task, figure.metric) in headlines]
+    if not figures:
+        return None
+    by_model: dict[str, dict[str, str]] = {}
+    for figure in figures:
+        by_model.setdefault(figure.model, {})[figure.task.removeprefix(f"{family}/")] = published_value(figure)
+    names = list(dict.fromkeys(figure.task.removeprefix(f"{family}/") for figure in figures))
+    lines: dict[str, dict[str, str]] = by_model
+    if len(names) > len(by_model):
+        names, lines = (
+            list(by_model),
+            {task: {m: row.get(task, "") for m, row in by_model.items()} for task in names},
+        )
+    grid = Grid(box=None, padding=(0, 2, 0, 2), pad_edge=False)
+    grid.add_column("", overflow="fold")
+    for name in names:
+        grid.add_column(name, overflow="fold", justify="right")
+    for name, line in lines.items():
+        grid.add_row(f"  {name}", *(line.get(column, "") for column in names))
+    return grid
+
+
+_MARKS = {"primary": "", "second-hand": "'", "unverified": "?"}
+
+
+def published_value(figure: PublishedFigure) -> str:
+    """Value, spread, and marks for how sure it is; in brackets where it may not be ranked with measured figures."""
+    spread = "" if figure.spread is None else f"+-{number(figure.spread)}"
+    written = f"{number(figure.value)}{spread}{_MARKS[figure.certainty]}"
+    return written if figure.comparable else f"({written})"
+
+
+def _published_notes(table: Table) -> list[str]:
+    notes = ["' second-hand; ? not seen in any source; +- as published (see --json)"]
+    reasons: dict[tuple[str, ...], dict[str, None]] = {}
+    for figure in table.published:
+        if not figure.comparable:
+            reasons.setdefault(figure.differs, {})[figure.model] = None
+    if reasons:
+        notes.append("in brackets: another setting than this suite's, not to be ranked with measured figures")
+        notes += [f"  {', '.join(models)}: {'; '.join(differs)}" for differs, models in reasons.items()]
+    return notes
+
+
 def statements(table: Table) -> list[str]:
     """What the numbers say, one sentence a line."""
-    found: list[str] = []
+    found: list[str] = [f"record: {fault}" for fault in table.faults]
     for summary in table.families:
         rivals = ", ".join(sorted({c.trivial_name for c in summary.contests if c.trivial_name})) or "no baseline"
         found.append(
@@ -69,6 +129,9 @@ def statements(table: Table) -> list[str]:
     if falling := sorted({row.metric for row in headlines if not row.estimate.higher_is_better}):
         found.append(f"{' and '.join(falling)}: lower is better; all others: higher is better")
     found.append(f"{_MARK} better than the best trivial baseline, 95 % intervals do not touch")
+    if repeated := sorted({(row.model, row.runs) for row in headlines if row.runs > 1}):
+        named = ", ".join(f"{_short(model)} ({runs})" for model, runs in repeated)
+        found.append(f"+- standard deviation over seeds, of {named}; every other model is one run")
     found += [
         f"undecided: {row.undecided} completions of {row.model} on {row.task} got no verdict and are left out"
         for row in headlines
@@ -96,14 +159,31 @@ def to_markdown(table: Table) -> str:
             lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *(f"- {line}" for line in statements(table)), ""]
     lines += [f"- {summary.family}: {summary.note}" for summary in table.families if summary.note]
-    lines += ["", "| task | model | metric | value | 95 % interval | unit | n |", "|---|---|---|---|---|---|---|"]
+    lines += ["", "| task | model | metric | value | 95 % interval | unit | n | runs |", "|" + "---|" * 8]
     for row in table.rows:
         e = row.estimate
+        value = number(e.value) if math.isnan(row.spread) else f"{number(e.value)} ± {number(row.spread)}"
         interval = f"{number(e.low)} to {number(e.high)}"
         lines.append(
-            f"| {row.task} | {row.model} | {row.metric} | {number(e.value)} | {interval} | {e.unit} | {e.n} |"
+            f"| {row.task} | {row.model} | {row.metric} | {value} | {interval} | {e.unit} | {e.n} | {row.runs} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_published_markdown(table)]) + "\n"
+
+
+def _published_markdown(table: Table) -> list[str]:
+    if not table.published:
+        return []
+    lines = ["", "## Published by others, not measured here", ""]
+    lines += [
+        "| task | model | metric | value | setting differs in | source | read in | certainty |",
+        "|" + "---|" * 8,
+    ]
+    for figure in table.published:
+        spread = "" if figure.spread is None else f" ± {number(figure.spread)}"
+        cells = (figure.task, figure.model, figure.metric, f"{number(figure.value)}{spread}")
+        about = ("; ".join(figure.differs) or "nothing", figure.source, figure.read_in, figure.certainty)
+        lines.append(f"| {' | '.join((*cells, *about))} |")
+    return lines
 
 
 def to_json(table: Table) -> dict[str, Any]:
@@ -121,6 +201,8 @@ def to_json(table: Table) -> dict[str, Any]:
                 "model": row.model,
                 "headline": row.is_headline,
                 "undecided": row.undecided,
+                "runs": row.runs,
+                "spread": None if math.isnan(row.spread) else row.spread,
                 **estimate_as_json(row.estimate),
             }
             for row in table.rows
@@ -136,6 +218,12 @@ def to_json(table: Table) -> dict[str, Any]:
             for summary in table.families
         ],
         "validity": {model: estimate_as_json(estimate) for model, estimate in table.validity.items()},
+        "published": [{**asdict(figure), "comparable": figure.comparable} for figure in table.published],
+        "published_averages": [
+            {**model.model_dump(exclude={"figures", "averages"}), **average.model_dump()}
+            for model, average in table.averages
+        ],
+        "faults": list(table.faults),
     }
 
 
@@ -176,7 +264,8 @@ def _cell(row: Row | None, contest: Contest, model: str) -> str:
     if math.isnan(e.value):
         return "-"
     mark = _MARK if row.model == model and contest.separated else ""
-    return f"{number(e.value)}{mark} ({number(e.low)}..{number(e.high)})"
+    spread = "" if math.isnan(row.spread) else f"+-{number(row.spread)}"
+    return f"{number(e.value)}{spread}{mark} ({number(e.low)}..{number(e.high)})"
 
 
 def _short(model: str) -> str:

@@ -82,7 +82,7 @@ def run(
     with contextlib.ExitStack() as stack:
         record = stack.enter_context(RunRecord.open(record_path, _header(model, suite, work, split, limit, seed)))
         known = record.done()
-        judge = verifier or stack.enter_context(_service())
+        judge = verifier or stack.enter_context(service())
         for who in models:
             for job in work:
                 if not answers(who, job):
@@ -160,7 +160,7 @@ def _chunks(examples: Sequence[Example], size: int) -> Iterator[Sequence[Example
 
 
 @contextlib.contextmanager
-def _service() -> Iterator[Verifier]:
+def service() -> Iterator[Verifier]:
     from mmai_gym.verify import VerificationService
 
     with VerificationService() as service:

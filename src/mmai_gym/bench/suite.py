@@ -10,9 +10,10 @@ import tomllib
 from importlib import resources
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mmai_gym import tasks
+from mmai_gym.bench.published import checked_setting
 from mmai_gym.contracts import UsageError
 from mmai_gym.models import BASELINES
 
@@ -21,20 +22,31 @@ class Family(BaseModel):
     """One job.
 
     Attributes:
+        protocol: whose it is: authors and year.
         tasks: names or prefixes of tasks.
         n: completions per example.
+        seeds: fits of each baseline whose fit depends on a seed; the table shows their mean and standard deviation.
         trivial: baselines without chemistry; the family counts as beaten when the model is better than the best of
             them, with separated 95 % intervals, on more than half of the tasks.
+        setting: what a published figure must agree with to be ranked with the measured ones (see `published`).
         note: what a reader of the numbers should know about the protocol.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1)
+    protocol: str = ""
     tasks: tuple[str, ...] = Field(min_length=1)
     n: int = Field(default=1, ge=1)
+    seeds: int = Field(default=1, ge=1)
     trivial: tuple[str, ...] = Field(default=("baseline:constant",), min_length=1)
+    setting: dict[str, bool | int | str] = Field(default_factory=dict)
     note: str = ""
+
+    @field_validator("setting")
+    @classmethod
+    def _known_keys(cls, setting: dict[str, bool | int | str]) -> dict[str, bool | int | str]:
+        return checked_setting(setting)
 
     def task_names(self) -> tuple[str, ...]:
         """The registered tasks at or below the prefixes, in the registry's order.

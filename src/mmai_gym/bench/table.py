@@ -7,14 +7,18 @@ intervals on more than half of *all* its tasks, those without an answer yet incl
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mmai_gym import tasks
-from mmai_gym.contracts import Estimate, Result, Structure, answer_form
+from mmai_gym.bench.published import Average, PublishedFigure, PublishedModel, averages_of, published_for
+from mmai_gym.contracts import Estimate, Result, Structure, UsageError, answer_form
 from mmai_gym.records import RunHeader, RunRecord
 from mmai_gym.tasks.scoring import structure_metrics
 
@@ -24,7 +28,13 @@ _KNOWS_NOTHING = {"spearman": 0.0, "pearson": 0.0, "r2": 0.0}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One metric of one model on one task; `undecided` counts completions that no verdict could be reached on."""
+    """One metric of one model on one task.
+
+    Attributes:
+        undecided: completions that no verdict could be reached on.
+        runs: fits that the estimate is the mean of; 1 for a model that was run once.
+        spread: standard deviation over the runs, NaN of one.
+    """
 
     family: str
     task: str
@@ -33,6 +43,8 @@ class Row:
     estimate: Estimate
     undecided: int
     is_headline: bool
+    runs: int = 1
+    spread: float = math.nan
 
     @property
     def unit(self) -> str:
@@ -86,6 +98,12 @@ class Table:
     families: tuple[FamilySummary, ...]
     validity: Mapping[str, Estimate]
     """By model: the share of generated structures that are readable molecules."""
+    published: tuple[PublishedFigure, ...]
+    """Figures of others on the same tasks and metrics."""
+    averages: tuple[tuple[PublishedModel, Average], ...]
+    """Figures of others over several tasks."""
+    faults: tuple[str, ...]
+    """What is wrong with the record; the rows that are good are in the table."""
 
     @property
     def suite(self) -> str:
@@ -105,33 +123,87 @@ def table(record: str | Path) -> Table:
 
     Raises:
         DataError: the record cannot be read, or the data it answers are not here.
-        UsageError: it answers a task that this gym does not have.
     """
     opened = RunRecord.read(record)
     config = opened.header.config
     results = opened.results(tasks.get)
+    families = [family | {"tasks": _known(family["tasks"])} for family in config["families"]]
     models = tuple(dict.fromkeys([config["model"], *config["baselines"]]))
-    models = tuple(model for model in models if any(who == model for who, _ in results))
+    models = tuple(model for model in models if any(model_of(who) == model for who, _ in results))
     rows = tuple(
         row
-        for family in config["families"]
+        for family in families
         for name in family["tasks"]
         for model in models
-        if (model, name) in results
-        for row in _rows(family["name"], name, model, results[model, name])
+        if (runs := [found for (who, task), found in results.items() if (model_of(who), task) == (model, name)])
+        for row in _rows(family["name"], name, model, runs)
     )
-    families = tuple(_summary(family, config["model"], rows) for family in config["families"])
+    summaries = tuple(_summary(family, config["model"], rows) for family in families)
     validity = {model: found for model in models if (found := _validity(results, model)) is not None}
-    return Table(opened.header, models, rows, families, validity)
+    metrics = {(row.task, row.metric) for row in rows}
+    published = tuple(
+        figure
+        for family in families
+        for name in family["tasks"]
+        for figure in published_for(name, family.get("setting", {}))
+        if (name, figure.metric) in metrics
+    )
+    averages = tuple(entry for family in families for entry in averages_of(family["name"]))
+    return Table(
+        opened.header, models, rows, summaries, validity, published, averages, tuple(opened.faults(tasks.get))
+    )
 
 
-def _rows(family: str, name: str, model: str, results: Sequence[Result]) -> list[Row]:
+def run_name(model: str, seed: int) -> str:
+    """How a record calls one fit of a model that is fitted with several seeds."""
+    return f"{model}#{seed}"
+
+
+def model_of(name: str) -> str:
+    """The model that a name in a record belongs to."""
+    return name.partition("#")[0] if name.startswith("baseline:") else name
+
+
+def _known(names: Sequence[str]) -> list[str]:
+    """Those names that are tasks of this gym; the others stand in the record's faults."""
+    found = []
+    for name in names:
+        with contextlib.suppress(UsageError):
+            found.append(tasks.get(name).name)
+    return found
+
+
+def _rows(family: str, name: str, model: str, runs: Sequence[Sequence[Result]]) -> list[Row]:
     task = tasks.get(name)
-    undecided = sum(verdict.score is None for result in results for verdict in result.verdicts)
+    undecided = sum(verdict.score is None for run in runs for result in run for verdict in result.verdicts)
+    scored = [task.score(run) for run in runs]
     return [
-        Row(family, name, metric, model, estimate, undecided, metric == task.headline)
-        for metric, estimate in task.score(results).items()
+        Row(
+            family,
+            name,
+            metric,
+            model,
+            _mean([run[metric] for run in scored]),
+            undecided,
+            metric == task.headline,
+            len(runs),
+            float(np.std([run[metric].value for run in scored])) if len(runs) > 1 else math.nan,
+        )
+        for metric in scored[0]
     ]
+
+
+def _mean(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean over fits on the same test examples.
+
+    Its interval is the mean of theirs, which is a little wide: it is about another draw of test examples, and the fits are
+    resampled on the same ones.
+    """
+    if len(estimates) == 1:
+        return estimates[0]
+    value, low, high = np.mean([(e.value, e.low, e.high) for e in estimates], axis=0)
+    method = f"mean of {len(estimates)} seeds, and of their intervals: {estimates[0].method}"
+    return replace(estimates[0], value=float(value), low=float(low), high=float(high), method=method)
 
 
 def _summary(family: Mapping[str, Any], model: str, rows: Sequence[Row]) -> FamilySummary:
@@ -172,7 +244,7 @@ def _validity(results: Mapping[tuple[str, str], Sequence[Result]], model: str) -
     generated = [
         result
         for (who, name), found in results.items()
-        if who == model and found and _asks_structure(name, found[0])
+        if model_of(who) == model and found and _asks_structure(name, found[0])
         for result in found
     ]
     return structure_metrics(generated)["validity"] if generated else None

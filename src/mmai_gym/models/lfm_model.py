@@ -50,6 +50,8 @@ two threads were seen to take twenty times as long as one."""
 _SHORT_ANSWER = 8
 _SLACK = 32
 _ROOM_STEP = 64
+_TIMES_AS_LONG = {"selfies": 5, "inchi": 4, "graph": 12, "conformer": 30, "internal": 30, "fragments": 3}
+"""Tokens of a molecule in a view, by those of its SMILES, rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +222,7 @@ class LFMModel:
 
     def _writing(self, items: Sequence[Item]) -> dict[str, Any]:
         """How answers of one form and room are written out."""
-        grammar = self._grammar if isinstance(items[0].form, Structure) else None
+        grammar = self._grammar if all(_is_smiles(item.form) for item in items) else None
         return {"max_new_tokens": items[0].room, "stop": self._dialect.stop, "constraint": grammar}
 
     def _prediction(self, item: Item, written: Sequence[Any]) -> Prediction:
@@ -256,12 +258,19 @@ def _room(question: Question) -> int:
     """New tokens that an answer may take, in few sizes, since examples of one size are decoded together.
 
     Reactants repeat the product and add leaving groups, an optimized molecule stays close to its input, and a
-    functional group has few of its atoms: all fit in the length of the input and some slack.
+    functional group has few of its atoms: all fit in the length of the input and some slack. A view that spells out what
+    SMILES implies takes several times as much.
     """
-    if not isinstance(answer_form(question), Indices | Structure):
+    form = answer_form(question)
+    if not isinstance(form, Indices | Structure):
         return _SHORT_ANSWER
     shown = sum(len(span.text) for span in question if isinstance(span, Molecule))
-    return _ROOM_STEP * math.ceil((shown + _SLACK) / _ROOM_STEP)
+    wider = _TIMES_AS_LONG.get(form.view, 1) if isinstance(form, Structure) else 1
+    return _ROOM_STEP * math.ceil((shown * wider + _SLACK) / _ROOM_STEP)
+
+
+def _is_smiles(form: AnswerForm) -> bool:
+    return isinstance(form, Structure) and form.view == "smiles"
 
 
 def _median(p: Any, grid: Any) -> float:

@@ -3,7 +3,8 @@
 RDKit's drawing module links against system libraries that slim containers lack, so it is imported when the first
 picture is asked for, and a missing library is named together with the Debian package that has it. Legends are
 drawn as outlines of their letters and never stand in the SVG as text, so one that a model wrote cannot carry
-markup into a page. The XML declaration is left out, so that the text can stand inside HTML as it is.
+markup into a page. The XML declaration is left out, so that the text can stand inside HTML as it is. A notebook shows
+what these functions return as a picture.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from rdkit.Chem import rdChemReactions
+from rdkit.Chem import rdChemReactions, rdDepictor
 
 from mmai_gym.contracts import MissingExtra
 from mmai_gym.molecules.smiles import unmapped
@@ -34,6 +35,13 @@ _DEBIAN_PACKAGES = {
     "libICE": "libice6",
 }
 _LIBRARY = re.compile(r"(lib[A-Za-z0-9_+-]+?)[-.\d]*\.so[.\d]*")
+
+
+class Svg(str):
+    """SVG text that a notebook shows as the picture."""
+
+    def _repr_svg_(self) -> str:
+        return str(self)
 
 
 def _drawing() -> ModuleType:
@@ -61,7 +69,7 @@ def missing_library(error: ImportError) -> MissingExtra:
 
 def molecule_svg(
     smiles: str, highlight_atoms: Sequence[int] = (), size: tuple[int, int] = (300, 220), legend: str = ""
-) -> str:
+) -> Svg:
     """SVG of one molecule; `highlight_atoms` are 0-based, in the order of the SMILES; `size` in pixels.
 
     Raises:
@@ -81,7 +89,7 @@ def molecule_svg(
 
 def grid_svg(
     smiles: Sequence[str], legends: Sequence[str] = (), columns: int = 4, size: tuple[int, int] = (220, 180)
-) -> str:
+) -> Svg:
     """SVG of several molecules, row by row; `size` of one cell in pixels. `legends`: none, or one each.
 
     Raises:
@@ -102,7 +110,7 @@ def grid_svg(
     return _finished(drawer)
 
 
-def reaction_svg(reactants: str, product: str, size: tuple[int, int] = (700, 220)) -> str:
+def reaction_svg(reactants: str, product: str, size: tuple[int, int] = (700, 220)) -> Svg:
     """SVG of reactants, arrow, product; both sides are dot-separated sets of SMILES, map numbers are not drawn.
 
     Raises:
@@ -119,6 +127,37 @@ def reaction_svg(reactants: str, product: str, size: tuple[int, int] = (700, 220
     return _finished(drawer)
 
 
+def pair_svg(source: str, target: str, size: tuple[int, int] = (600, 220)) -> Svg:
+    """SVG of two mapped molecules side by side, in one orientation, with the atoms highlighted that they do not share.
+
+    Args:
+        source, target: SMILES in which the same map number stands for the same atom, as `MatchedPair` has them.
+        size: of both together, in pixels.
+
+    Raises:
+        InvalidMolecule: one of the two cannot be read.
+        MissingExtra: a system library is missing.
+    """
+    mols = [parse(source), parse(target)]
+    places = [
+        {number: atom.GetIdx() for atom in mol.GetAtoms() if (number := atom.GetAtomMapNum())} for mol in mols
+    ]
+    shared = places[0].keys() & places[1].keys()
+    changed = [[atom.GetIdx() for atom in mol.GetAtoms() if atom.GetAtomMapNum() not in shared] for mol in mols]
+    drawn = [unmapped(mol) for mol in mols]
+    rdDepictor.Compute2DCoords(drawn[0])
+    common = [(places[0][number], places[1][number]) for number in sorted(shared)]
+    if common:
+        rdDepictor.GenerateDepictionMatching2DStructure(drawn[1], drawn[0], common)
+    else:
+        rdDepictor.Compute2DCoords(drawn[1])
+    module = _drawing()
+    width, height = size
+    drawer = _canvas(module, width, height, width // 2, height)
+    drawer.DrawMolecules([module.PrepareMolForDrawing(mol) for mol in drawn], highlightAtoms=changed)
+    return _finished(drawer)
+
+
 def _canvas(module: ModuleType, *size: int) -> Any:
     drawer = module.MolDraw2DSVG(*size)
     drawer.drawOptions().fixedBondLength = _BOND_LENGTH  # at most: ethane must not fill its cell
@@ -130,6 +169,6 @@ def _drawable(legend: str) -> str:
     return "".join(character if character.isascii() and character.isprintable() else "?" for character in legend)
 
 
-def _finished(drawer: Any) -> str:
+def _finished(drawer: Any) -> Svg:
     drawer.FinishDrawing()
-    return drawer.GetDrawingText().partition("?>")[2].lstrip()
+    return Svg(drawer.GetDrawingText().partition("?>")[2].lstrip())

@@ -24,8 +24,8 @@ import numpy.typing as npt
 from rdkit import Chem
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules.smiles import canonical, write
-from mmai_gym.molecules.toolkit import MAX_SMILES_LENGTH, Mol, as_mol, shown
+from mmai_gym.molecules.smiles import write
+from mmai_gym.molecules.toolkit import MAX_SMILES_LENGTH, Mol, as_mol, parse, shown
 
 _TABLE = Chem.GetPeriodicTable()
 _SYMBOLS = ("*", *(_TABLE.GetElementSymbol(number) for number in range(1, 119)))
@@ -72,9 +72,10 @@ and 7 dative towards the first atom, 8 unspecified; stereo is 0 none, 1 cis, 2 t
 
 _ATOM = re.compile(
     r"(?P<index>\d{1,4}):(?P<isotope>\d{1,3})?(?P<symbol>[A-Z][a-z]?|[a-z]{1,2}|\*)"
-    r"(?:H(?P<hydrogens>\d{0,2}))?(?P<charge>[+-]\d{0,2})?(?P<chirality>@{0,2})"
+    r"(?:H(?P<hydrogens>\d{0,2}))?(?P<charge>[+-]\d{0,2})?(?P<chirality>@{0,2})",
+    re.ASCII,
 )
-_BOND = re.compile(r"(?P<begin>\d{1,4})(?P<sign>[-=#:$<>~])(?P<end>\d{1,4})(?P<stereo>[ct]?)")
+_BOND = re.compile(r"(?P<begin>\d{1,4})(?P<sign>[-=#:$<>~])(?P<end>\d{1,4})(?P<stereo>[ct]?)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +190,10 @@ def _lowest_substituent(atom: Chem.Atom, partner: int) -> int:
     return min(other.GetIdx() for other in atom.GetNeighbors() if other.GetIdx() != partner)
 
 
-def _canonical_of(graph: MolecularGraph) -> str:
-    """Canonical SMILES of a graph.
+def _mol_of(graph: MolecularGraph) -> Mol:
+    """The molecule of a graph.
 
-    The first text is read once more: only reading drops stereo marks from where there is no stereocentre.
+    A text of it is read once more: only reading drops stereo marks from where there is no stereocentre.
     """
     mol = Chem.RWMol()
     for atom in graph.atoms:
@@ -208,7 +209,7 @@ def _canonical_of(graph: MolecularGraph) -> str:
         text = write(mol)
     except (ValueError, RuntimeError) as error:  # RDKit raises both, for chemistry and for broken preconditions
         raise InvalidMolecule(f"the graph is not a molecule: {shown(str(error).strip())}") from error
-    return canonical(text)
+    return parse(text)
 
 
 def _build_atom(atom: Atom) -> Chem.Atom:
@@ -277,6 +278,15 @@ def from_graph_text(text: str) -> str:
     """Canonical SMILES of the text form.
 
     Raises:
+        InvalidMolecule: as `read_graph_text`.
+    """
+    return write(read_graph_text(text))
+
+
+def read_graph_text(text: str) -> Mol:
+    """The molecule of the text form.
+
+    Raises:
         InvalidMolecule: text out of form, atoms not numbered 0, 1, 2, ..., a bond to an atom that is not
             listed, or a graph that is no molecule.
     """
@@ -291,7 +301,7 @@ def from_graph_text(text: str) -> str:
         raise InvalidMolecule(f"{shown(text)} is not of the form 'ATOMS | BONDS'")
     atoms = tuple(_parse_atom(token, index) for index, token in enumerate(atom_part.split()))
     bonds = tuple(_parse_bond(token, len(atoms)) for token in bond_part.split())
-    return _canonical_of(MolecularGraph(atoms, bonds))
+    return _mol_of(MolecularGraph(atoms, bonds))
 
 
 def _parse_atom(token: str, index: int) -> Atom:
@@ -367,7 +377,16 @@ def to_graph_arrays(molecule: str | Mol) -> GraphArrays:
 
 
 def from_graph_arrays(arrays: GraphArrays) -> str:
-    """Canonical SMILES of the arrays; of the two directions of a bond, the one from the lower atom is read.
+    """Canonical SMILES of the arrays.
+
+    Raises:
+        InvalidMolecule: as `read_graph_arrays`.
+    """
+    return write(read_graph_arrays(arrays))
+
+
+def read_graph_arrays(arrays: GraphArrays) -> Mol:
+    """The molecule of the arrays; of the two directions of a bond, the one from the lower atom is read.
 
     Raises:
         InvalidMolecule: shapes or codes that `GraphArrays` does not allow, or a graph that is no molecule.
@@ -385,7 +404,7 @@ def from_graph_arrays(arrays: GraphArrays) -> str:
         for (begin, end), row in zip(edges.T.tolist(), features.tolist(), strict=True)
         if begin <= end
     )
-    return _canonical_of(MolecularGraph(atoms, bonds))
+    return _mol_of(MolecularGraph(atoms, bonds))
 
 
 def _atom_of_row(index: int, row: list[int]) -> Atom:

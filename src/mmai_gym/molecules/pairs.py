@@ -17,6 +17,7 @@ from itertools import combinations
 from rdkit import Chem
 
 from mmai_gym.molecules.alignment import follow
+from mmai_gym.molecules.drawing import pair_svg
 from mmai_gym.molecules.smiles import canonical, output_order, write
 from mmai_gym.molecules.toolkit import Mol, parse
 
@@ -54,6 +55,9 @@ class MatchedPair:
     target: str
     source_substituent: str
     target_substituent: str
+
+    def _repr_svg_(self) -> str:
+        return pair_svg(self.source, self.target)
 
 
 def fragment(smiles: str, min_core_fraction: float = MIN_CORE_FRACTION) -> list[Fragmentation]:

@@ -26,6 +26,7 @@ from rdkit import Chem
 from rdkit.Chem import rdChemReactions
 
 from mmai_gym.contracts import InvalidMolecule, UsageError
+from mmai_gym.molecules.drawing import reaction_svg
 from mmai_gym.molecules.smiles import canonical_set, strip_maps, write
 from mmai_gym.molecules.toolkit import Mol, heavy_atoms, parse
 
@@ -78,6 +79,9 @@ class MappedReaction:
     def unmapped_product(self) -> str:
         """The product's canonical SMILES without maps."""
         return strip_maps(self.product)
+
+    def _repr_svg_(self) -> str:
+        return reaction_svg(self.reactants, self.product)
 
 
 # Who can be acylated or alkylated: nitrogen with hydrogen and carbon only, the carbon not of C=O, C=S, C=N or C#N.

@@ -12,31 +12,31 @@ import re
 import selfies
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules.smiles import canonical
-from mmai_gym.molecules.toolkit import check_text, shown
+from mmai_gym.molecules.fidelity import require_same
+from mmai_gym.molecules.smiles import write
+from mmai_gym.molecules.toolkit import Mol, as_mol, check_text, parse, shown
 
 _SYMBOLS = re.compile(r"(?:\.?\[[^\[\].\s]+\])+")
 
 
-def to_selfies(smiles: str) -> str:
+def to_selfies(molecule: str | Mol) -> str:
     """SELFIES of the canonical SMILES (kekulized).
 
     Raises:
         InvalidMolecule: the SMILES cannot be read, or SELFIES cannot represent the molecule exactly.
     """
-    text = canonical(smiles)
+    text = write(as_mol(molecule))
     try:
         encoded = selfies.encoder(text)
-        decoded = canonical(selfies.decoder(encoded))
+        decoded = selfies.decoder(encoded)
     except (selfies.EncoderError, selfies.DecoderError) as error:
         raise InvalidMolecule(f"SELFIES cannot represent {shown(text)}: {_reason(error)}") from error
-    if decoded != text:
-        raise InvalidMolecule(f"SELFIES cannot represent {shown(text)}: it reads back as {shown(decoded)}")
+    require_same(text, parse(decoded), "SELFIES")
     return encoded
 
 
-def from_selfies(text: str) -> str:
-    """Canonical SMILES of a SELFIES.
+def read_selfies(text: str) -> Mol:
+    """The molecule of a SELFIES.
 
     Raises:
         InvalidMolecule: text that is not a row of SELFIES symbols, an unknown symbol, or symbols without atoms.
@@ -50,7 +50,16 @@ def from_selfies(text: str) -> str:
         raise InvalidMolecule(f"cannot read the SELFIES {shown(text)}: {_reason(error)}") from error
     if not decoded:
         raise InvalidMolecule(f"the SELFIES {shown(text)} holds no atoms")
-    return canonical(decoded)
+    return parse(decoded)
+
+
+def from_selfies(text: str) -> str:
+    """Canonical SMILES of a SELFIES.
+
+    Raises:
+        InvalidMolecule: as `read_selfies`.
+    """
+    return write(read_selfies(text))
 
 
 def _reason(error: Exception) -> str:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from rdkit import Chem
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules.toolkit import Mol, parse
+from mmai_gym.molecules.toolkit import Mol, as_mol, parse
 
 _MAP = re.compile(r":\d+(?=\])")  # the last part of a bracket atom
 
@@ -65,25 +65,51 @@ def randomized_places(smiles: str, seed: int) -> tuple[str, tuple[int, ...]]:
     Raises:
         InvalidMolecule: `smiles` cannot be read.
     """
-    mol = parse(smiles)
+    return shuffled(parse(smiles), seed)
+
+
+def shuffled(mol: Mol, seed: int) -> tuple[str, tuple[int, ...]]:
+    """A text of `mol` in random order, and for each of its atoms the position there."""
     order = list(range(mol.GetNumAtoms()))
     random.Random(seed).shuffle(order)
-    shuffled = Chem.RenumberAtoms(mol, order)
-    text = Chem.MolToSmiles(shuffled, canonical=False)
-    places = {order[atom]: place for place, atom in enumerate(output_order(shuffled))}
+    renumbered = Chem.RenumberAtoms(mol, order)
+    text = Chem.MolToSmiles(renumbered, canonical=False)
+    places = {order[atom]: place for place, atom in enumerate(output_order(renumbered))}
     return text, tuple(places[atom] for atom in range(len(order)))
 
 
-def rooted(smiles: str, atom_index: int) -> str:
+def rooted(molecule: str | Mol, atom_index: int) -> str:
     """The molecule written from one atom, with canonical branches; the parts of a set keep their own order.
 
     Raises:
-        InvalidMolecule: `smiles` cannot be read, or has no atom of this index (0-based, order of the text).
+        InvalidMolecule: a SMILES that cannot be read, or no atom of this index (0-based, order of the text).
     """
-    mol = parse(smiles)
+    mol = as_mol(molecule)
     if not 0 <= atom_index < mol.GetNumAtoms():
-        raise InvalidMolecule(f"{smiles} has atoms 0 to {mol.GetNumAtoms() - 1}, not {atom_index}")
+        raise InvalidMolecule(f"{write(mol)} has atoms 0 to {mol.GetNumAtoms() - 1}, not {atom_index}")
     return Chem.MolToSmiles(mol, rootedAtAtom=atom_index)
+
+
+def kekulized(molecule: str | Mol) -> str:
+    """SMILES with alternating single and double bonds in place of aromatic atoms.
+
+    Raises:
+        InvalidMolecule: a SMILES that cannot be read.
+    """
+    mol = Chem.Mol(as_mol(molecule))
+    Chem.Kekulize(mol, clearAromaticFlags=True)
+    return Chem.MolToSmiles(mol)
+
+
+def flat(molecule: str | Mol) -> str:
+    """Canonical SMILES of the constitution: stereo left out, isotopes and charges kept.
+
+    Raises:
+        InvalidMolecule: a SMILES that cannot be read.
+    """
+    mol = Chem.Mol(as_mol(molecule))
+    Chem.RemoveStereochemistry(mol)
+    return Chem.MolToSmiles(mol)
 
 
 def unmapped(mol: Mol) -> Mol:

@@ -81,15 +81,27 @@ def parse(smiles: str) -> Mol:
         # RDKit swallows an allocation that is refused, and logs nothing; what is wrong with a text it always says.
         if not log.messages.strip():
             raise MemoryError(f"no room for the SMILES {shown(text)}")
-        raise InvalidMolecule(f"cannot read the SMILES {shown(text)}: {_first_reason(log.messages)}")
+        raise InvalidMolecule(f"cannot read the SMILES {shown(text)}: {first_reason(log.messages)}")
     if mol.GetNumAtoms() == 0:
         raise InvalidMolecule(f"the SMILES {shown(text)} holds no atoms")
     return mol
 
 
-def _first_reason(log: str) -> str:
-    """The first line RDKit logged, without its clock and without the text it repeats."""
-    line = _LOG_TIME.sub("", log.splitlines()[0])
+@functools.lru_cache(maxsize=1024)
+def shared(smiles: str) -> Mol:
+    """`parse`, of one molecule only once for all who ask about it in a row: rules, fingerprints and oracles of one answer.
+
+    Everybody gets the same object, so nobody may change it.
+
+    Raises:
+        InvalidMolecule, MemoryError: as `parse`.
+    """
+    return parse(smiles)
+
+
+def first_reason(log: str) -> str:
+    """The first line RDKit logged, without its clock and without the text it repeats; '' if it logged nothing."""
+    line = _LOG_TIME.sub("", next(iter(log.splitlines()), ""))
     return line.removeprefix("SMILES Parse Error: ").split(" for input:")[0].split(" while parsing:")[0]
 
 
@@ -146,7 +158,7 @@ def _print(molecule: str | Mol) -> Fingerprint:
 # One input is held against each of its answers.
 @functools.lru_cache(maxsize=4096)
 def _print_of(smiles: str) -> Fingerprint:
-    return morgan(smiles)
+    return morgan(shared(smiles))
 
 
 def tanimoto_to_all(query: Fingerprint, references: Sequence[Fingerprint]) -> npt.NDArray[np.float64]:
@@ -154,9 +166,9 @@ def tanimoto_to_all(query: Fingerprint, references: Sequence[Fingerprint]) -> np
     return np.array(DataStructs.BulkTanimotoSimilarity(query, list(references)), dtype=np.float64)
 
 
-def murcko_scaffold(smiles: str) -> str:
+def murcko_scaffold(molecule: str | Mol) -> str:
     """Canonical SMILES of the ring systems and the linkers between them (Bemis and Murcko, 1996).
 
     Stereo is left out, as the field's scaffold splits do; '' for a molecule without rings.
     """
-    return MurckoScaffold.MurckoScaffoldSmiles(mol=parse(smiles), includeChirality=False)
+    return MurckoScaffold.MurckoScaffoldSmiles(mol=as_mol(molecule), includeChirality=False)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
-from mmai_gym.molecules import parse
+from mmai_gym.molecules import shared
 from mmai_gym.oracles.sa import synthetic_accessibility
 
 DEFINITION = "1"
@@ -27,7 +27,7 @@ _LARGEST_FREE_CYCLE = 6
 
 def penalised_logp(mol: Chem.Mol) -> float:
     """The dimensionless score of a molecule; about 0 on average over ZINC250k, higher is better."""
-    ordered = parse(Chem.MolToSmiles(mol))
+    ordered = shared(Chem.MolToSmiles(mol))
     excess = max(0, largest_cycle(ordered) - _LARGEST_FREE_CYCLE)
     logp = rdMolDescriptors.CalcCrippenDescriptors(ordered)[0]
     return (

@@ -22,6 +22,7 @@ from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 from mmai_gym.contracts import DataError
 
 _SHA256 = "10dcef9340c873e7b987924461b0af5365eb8dd96be607203debe8ddf80c1e73"
+CHECKSUM = _SHA256[:12]
 _UNSEEN_FRAGMENT = -4.0
 _generator = rdFingerprintGenerator.GetMorganGenerator(radius=2)
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from mmai_gym.contracts import Step, Trace, UsageError
 from mmai_gym.molecules import FUNCTIONAL_GROUPS, find_groups
-from mmai_gym.oracles import ORACLES
+from mmai_gym.oracles import DESCRIPTORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,9 @@ class DescriptorValue(StepKind):
         return {"molecule": int(match[1]) - 1, "oracle": match[2], "value": float(match[3])}
 
     def check(self, claim: Mapping[str, Any], context: Context) -> bool:
-        if claim["oracle"] not in ORACLES or not 0 <= claim["molecule"] < len(context.molecules):
+        if claim["oracle"] not in DESCRIPTORS or not 0 <= claim["molecule"] < len(context.molecules):
             return False
-        value = ORACLES[claim["oracle"]].one(context.molecules[claim["molecule"]])
+        value = DESCRIPTORS[claim["oracle"]].one(context.molecules[claim["molecule"]])
         return abs(value - claim["value"]) <= 0.00501  # NaN compares false
 
 

@@ -38,7 +38,7 @@ from mmai_gym.report.material import Chapter
 SHOWN = 3
 """Right ones, and as many wrong ones, of each family."""
 _MAX_TEXT = 600
-_DRAWABLE = frozenset({"smiles"})
+_DRAWABLE = frozenset({"smiles", "scaffold"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,19 +177,20 @@ def _figures(
             pencil.molecule(smiles, "Atoms the model named", given),
         ]
     names = ["Question"] if len(shown) == 1 else [f"Molecule {i + 1}" for i in range(len(shown))]
-    figures = [
-        pencil.molecule(span.text, name) if span.view in _DRAWABLE else _view(span, name)
-        for span, name in zip(shown, names, strict=True)
-    ]
+    figures = [_shown(span, name, pencil) for span, name in zip(shown, names, strict=True)]
     if isinstance(form, Structure):
         if known is not None:
-            figures.append(pencil.molecule(known, "A known answer"))
+            figures.append(_shown(Molecule(known, form.view), "A known answer", pencil))
         figures.append(
             element("p", "The model gave no answer.", class_="undrawn")
             if verdict.answer is None
-            else pencil.molecule(verdict.answer, "The model’s answer")
+            else _shown(Molecule(verdict.answer, form.view), "The model’s answer", pencil)
         )
     return figures
+
+
+def _shown(span: Molecule, name: str, pencil: Pencil) -> Markup:
+    return pencil.molecule(span.text, name) if span.view in _DRAWABLE else _view(span, name)
 
 
 def _view(span: Molecule, name: str) -> Markup:

@@ -62,6 +62,12 @@ _MEANINGS = {
     "protocol_improvement": "The same by the publication's own rule, tricks included.",
     "improved": "Share of inputs with any gain at the similarity floor.",
     "distinct": "Share of different answers among those given to one input.",
+    "recovered": "Share of inputs for which the molecule they were made from is among the answers.",
+    "recovered_first": "Share of inputs for which the first answer is the molecule they were made from.",
+    "near": "Share of first answers that are valid, close to a known conformer and relaxed.",
+    "valid_geometry": "Share of first answers that can be a geometry of the molecule.",
+    "joined": "Share of all answers that hold the given fragments, bound where they should be and nowhere else.",
+    "fits": "Share of all answers that join the fragments and leave them the distance that was asked for.",
 }
 _TOP = re.compile(r"top_(\d+)")
 _LARGEST = re.compile(r"max_fragment_top_(\d+)")

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from rdkit import Chem, RDConfig, rdBase
 
 from mmai_gym.contracts import DataError, InvalidMolecule, Split, row_id
-from mmai_gym.molecules import Mol, canonical, connectivity, parse
+from mmai_gym.molecules import Mol, canonical, connectivity, from_mol, parse
 from mmai_gym.sources.scaffolds import scaffold_fraction
 
 ELEMENTS = frozenset({"B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br", "I"})
@@ -106,8 +106,8 @@ class EmbeddedConformer:
     """An EGFR ligand in 3D.
 
     Attributes:
-        smiles: canonical, without hydrogens.
-        symbols: element of each of the n atoms, hydrogens included, in the order of the file.
+        smiles: canonical, without hydrogens, with the stereo that the coordinates show.
+        symbols: element of each of the n atoms, hydrogens included, in the order of `molecules.Conformer`.
         coordinates: in Å, shape (n, 3).
     """
 
@@ -215,16 +215,10 @@ def _all_conformers() -> tuple[EmbeddedConformer, ...]:
     for number, mol in enumerate(supplier):
         if mol is None or not mol.GetNumConformers() or not mol.GetConformer().Is3D():
             raise DataError(f"{EGFR.path}: record {number + 1} is not a molecule in 3D. {_fix()}")
-        smiles = Chem.MolToSmiles(Chem.RemoveHs(mol))
-        rows.append(
-            EmbeddedConformer(
-                row_id("rdkit-egfr", mol.GetProp("_Name")),
-                smiles,
-                tuple(atom.GetSymbol() for atom in mol.GetAtoms()),
-                np.array(mol.GetConformer().GetPositions(), dtype=np.float64),
-                _split_of(smiles),
-            )
-        )
+        placed = from_mol(mol)
+        id_ = row_id("rdkit-egfr", mol.GetProp("_Name"))
+        split = _split_of(placed.smiles)
+        rows.append(EmbeddedConformer(id_, placed.smiles, placed.symbols, placed.coordinates, split))
     _require_rows(EGFR, len(rows))
     return tuple(rows)
 

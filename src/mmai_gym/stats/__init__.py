@@ -6,7 +6,14 @@ comes out as an `Estimate`.
 
 from __future__ import annotations
 
-from mmai_gym.stats.intervals import Difference, bootstrap, mean, paired_difference, proportion
+from mmai_gym.stats.intervals import (
+    Difference,
+    Resampling,
+    bootstrap,
+    mean,
+    paired_difference,
+    proportion,
+)
 from mmai_gym.stats.metrics import (
     HIGHER_IS_BETTER,
     Metric,
@@ -23,17 +30,20 @@ from mmai_gym.stats.metrics import (
     rmse,
     spearman,
 )
+from mmai_gym.stats.multiple import holm
 
 __all__ = [
     "HIGHER_IS_BETTER",
     "Difference",
     "Metric",
+    "Resampling",
     "accuracy",
     "auprc",
     "auroc",
     "balanced_accuracy",
     "bootstrap",
     "concordance_index",
+    "holm",
     "mae",
     "mean",
     "mse",

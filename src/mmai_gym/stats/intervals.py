@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,14 +34,19 @@ _Z95 = 1.959963984540054
 """The 97.5 % point of the normal distribution."""
 
 
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """How a bootstrap draws: `count` resamples, the same ones for the same `seed`."""
+
+    count: int = 1000
+    seed: int = 0
+
+
+_USUAL = Resampling()
+
+
 def proportion(
-    successes: npt.ArrayLike,
-    clusters: npt.ArrayLike | None = None,
-    *,
-    n_resamples: int = 1000,
-    seed: int = 0,
-    unit: str = "",
-    higher_is_better: bool = True,
+    successes: npt.ArrayLike, clusters: npt.ArrayLike | None = None, resampling: Resampling = _USUAL
 ) -> Estimate:
     """A success rate with its 95 % interval; `successes` holds booleans (or 0/1), shape (n,).
 
@@ -53,51 +58,38 @@ def proportion(
     labels = None if clusters is None else cluster_labels(clusters, len(hits))
     n = len(hits) if labels is None else len(np.unique(labels))
     if n == 0:
-        return _undefined(0, "no items", unit, higher_is_better)
+        return _undefined(0, "no items", "", better=True)
     if labels is None:
-        return _wilson(float(hits.mean()), n, "Wilson score 95 %", unit, higher_is_better)
+        return _wilson(float(hits.mean()), n, "Wilson score 95 %")
     if is_constant(hits):
-        method = f"Wilson score 95 % over {n} clusters of {len(hits)} items"
-        return _wilson(float(hits[0]), n, method, unit, higher_is_better)
-    return bootstrap(
-        lambda x: float(np.mean(x)),
-        hits,
-        n_resamples=n_resamples,
-        seed=seed,
-        clusters=labels,
-        unit=unit,
-        higher_is_better=higher_is_better,
-    )
+        return _wilson(float(hits[0]), n, f"Wilson score 95 % over {n} clusters of {len(hits)} items")
+    return bootstrap(mean_or_nan, hits, clusters=labels, higher_is_better=True, resampling=resampling)
 
 
 def mean(
     values: npt.ArrayLike,
     clusters: npt.ArrayLike | None = None,
-    *,
-    n_resamples: int = 1000,
-    seed: int = 0,
     unit: str = "",
-    higher_is_better: bool = True,
+    resampling: Resampling = _USUAL,
 ) -> Estimate:
-    """The mean of `values`, shape (n,), with a 95 % percentile bootstrap interval (Efron and Tibshirani, 1993).
+    """The mean of `values`, shape (n,), of which more is better, with a 95 % percentile bootstrap interval (Efron and
+    Tibshirani, 1993).
 
     Values that are all 0 or 1 are a proportion and get its interval. A NaN among the values makes the mean NaN.
     """
     x = np.asarray(values, dtype=np.float64)
-    interval = {"n_resamples": n_resamples, "seed": seed, "unit": unit, "higher_is_better": higher_is_better}
     if len(x) and bool(np.isin(x, (0.0, 1.0)).all()):
-        return proportion(x, clusters, **interval)  # type: ignore[arg-type]
-    return bootstrap(mean_or_nan, x, clusters=clusters, **interval)  # type: ignore[arg-type]
+        return replace(proportion(x, clusters, resampling), unit=unit)
+    return bootstrap(mean_or_nan, x, clusters=clusters, unit=unit, higher_is_better=True, resampling=resampling)
 
 
 def bootstrap(
     metric: Metric,
     *arrays: npt.ArrayLike,
-    n_resamples: int = 1000,
-    seed: int = 0,
     clusters: npt.ArrayLike | None = None,
     unit: str = "",
     higher_is_better: bool | None = None,
+    resampling: Resampling = _USUAL,
 ) -> Estimate:
     """`metric(*arrays)` with a 95 % percentile bootstrap interval (Efron and Tibshirani, 1993, chapter 13).
 
@@ -123,7 +115,7 @@ def bootstrap(
     value = float(metric(*columns)) if size else NAN
     if math.isnan(value):
         return _undefined(n, "no items" if size == 0 else "the metric is undefined on these items", unit, better)
-    draws = _draws(metric, columns, labels, n_resamples, seed)
+    draws = _draws(metric, columns, labels, resampling)
     low, high, method = _percentiles(draws, n, size, clustered=labels is not None)
     return Estimate(value, low, high, n, method, unit, better)
 
@@ -142,11 +134,10 @@ def paired_difference(
     a: npt.ArrayLike,
     b: npt.ArrayLike,
     *,
-    n_resamples: int = 1000,
-    seed: int = 0,
     clusters: npt.ArrayLike | None = None,
     unit: str = "",
     higher_is_better: bool | None = None,
+    resampling: Resampling = _USUAL,
 ) -> Difference:
     """metric(truth, a) - metric(truth, b) by the paired bootstrap (Efron and Tibshirani, 1993, chapters 13, 16).
 
@@ -168,7 +159,7 @@ def paired_difference(
     value = float(metric(*sides[0])) - float(metric(*sides[1])) if size else NAN
     if math.isnan(value):
         return Difference(_undefined(n, "the difference is undefined on these items", unit, better), NAN)
-    first, second = (_draws(metric, side, labels, n_resamples, seed) for side in sides)
+    first, second = (_draws(metric, side, labels, resampling) for side in sides)
     draws = first - second
     low, high, method = _percentiles(draws, n, size, clustered=labels is not None)
     estimate = Estimate(value, low, high, n, f"paired {method}", unit, better)
@@ -179,39 +170,39 @@ def paired_difference(
     return Difference(estimate, min(1.0, 2.0 * (min(below, above) + 1) / (len(kept) + 1)))
 
 
-def _wilson(rate: float, n: int, method: str, unit: str, better: bool) -> Estimate:
+def _wilson(rate: float, n: int, method: str) -> Estimate:
     z2 = _Z95**2
     centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z95 / (1 + z2 / n) * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n))
     # At rates of 0 and 1 the bound equals the rate; rounding must not push it past.
     low = 0.0 if rate == 0.0 else max(0.0, centre - half)
     high = 1.0 if rate == 1.0 else min(1.0, centre + half)
-    return Estimate(rate, low, high, n, method, unit, better)
+    return Estimate(rate, low, high, n, method)
 
 
 def _draws(
-    metric: Metric, columns: list[npt.NDArray[Any]], labels: npt.NDArray[Any] | None, count: int, seed: int
+    metric: Metric, columns: list[npt.NDArray[Any]], labels: npt.NDArray[Any] | None, resampling: Resampling
 ) -> FloatArray:
     """The metric on each resample, shape (count,); the same seed draws the same items."""
     size = len(columns[0])
-    resamples = _resamples(size, labels, count, seed)
+    resamples = _resamples(size, labels, resampling)
     if metric is concordance_index:
         concordance = Concordance(*numbers("concordance_index", *columns))
         return np.array([concordance.of(np.bincount(i, minlength=size)) for i in resamples])
     return np.array([metric(*(c[i] for c in columns)) for i in resamples])
 
 
-def _resamples(size: int, labels: npt.NDArray[Any] | None, count: int, seed: int) -> Iterator[IndexArray]:
+def _resamples(size: int, labels: npt.NDArray[Any] | None, resampling: Resampling) -> Iterator[IndexArray]:
     """`count` arrays of item positions, drawn with replacement by item or by cluster."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(resampling.seed)
     if labels is None:
-        for _ in range(count):
+        for _ in range(resampling.count):
             yield rng.integers(0, size, size)
         return
     order = np.argsort(labels, kind="stable")
     sizes = np.unique(labels, return_counts=True)[1]
     starts = np.cumsum(sizes) - sizes
-    for _ in range(count):
+    for _ in range(resampling.count):
         drawn = rng.integers(0, len(sizes), len(sizes))
         lengths = sizes[drawn]
         # Position within the drawn cluster: a running index minus where that cluster begins in the resample.

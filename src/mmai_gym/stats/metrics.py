@@ -69,9 +69,12 @@ def rm2(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     r = pearson(y, p)
     if math.isnan(r):
         return NAN
-    slope = np.sum(y * p) / np.sum(p * p)
-    through_origin = 1.0 - np.sum((y - slope * p) ** 2) / np.sum((y - y.mean()) ** 2)
-    return float(r**2 * (1.0 - np.sqrt(abs(r**4 - through_origin**2))))
+    spread = np.sum((p - p.mean()) ** 2)
+    intercept = y.mean() - np.sum((y - y.mean()) * (p - p.mean())) / spread * p.mean()
+    # r² - r0² is what an intercept explains beyond a line through the origin. Written so it cannot cancel: the root would
+    # make an error of 1e-8 of one of 1e-16.
+    fall = intercept**2 * len(y) * spread / (np.sum(p * p) * np.sum((y - y.mean()) ** 2))
+    return float(r**2 * (1.0 - np.sqrt(abs(fall * (2.0 * r**2 - fall)))))
 
 
 def spearman(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:

@@ -18,6 +18,7 @@ from mmai_gym.contracts import (
     Estimate,
     Example,
     InvalidMolecule,
+    Oracle,
     Question,
     Reason,
     Result,
@@ -27,6 +28,7 @@ from mmai_gym.contracts import (
     Verdict,
 )
 from mmai_gym.molecules import randomized
+from mmai_gym.oracles import stamp
 from mmai_gym.sources import LazySequence
 from mmai_gym.tasks.answers import extract_answer
 
@@ -48,11 +50,14 @@ class BaseTask(ABC):
     teachers: tuple[str, ...] = ()
     """Programs or models, by their names in `lineage`, that give labels or verdicts; none where all were measured."""
     headline: str
+    judged_with: tuple[Oracle, ...] = ()
+    """Oracles whose values decide on verdicts."""
 
     @property
     def verifier_version(self) -> str:
-        """What verdicts carry: the version, and that of the judge where it has one of its own."""
-        return f"{self.version}.{self.judge_version}" if self.judge_version else self.version
+        """What verdicts carry: the version, that of the judge where it has one of its own, and the stamps of its oracles."""
+        own = f"{self.version}.{self.judge_version}" if self.judge_version else self.version
+        return "+".join([own, *map(stamp, self.judged_with)])
 
     @property
     def family(self) -> str:

@@ -117,6 +117,11 @@ class SingleMolecule(BaseTask):
             len(rows), lambda i: Example(rows[i].id, self.name, split, rows[i].inputs(), rows[i].label)
         )
 
+    def clusters(self, results: Sequence[Result]) -> list[Any] | None:
+        """The molecule of each result where some rows repeat one: a source may hold several measurements of it."""
+        labels = [result.example.inputs["smiles"] for result in results]
+        return labels if len(set(labels)) < len(labels) else None
+
 
 class Measurement(SingleMolecule):
     """A value in a unit.
@@ -169,7 +174,8 @@ class Measurement(SingleMolecule):
         return judge_number(float(example.gold), self.scale, answer, tolerance=0.05 * self.scale)
 
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
-        return value_metrics(results, self.unit, self.middle) | {"score": mean_score(results)}
+        metrics = value_metrics(results, self.unit, self.middle, clusters=self.clusters)
+        return metrics | {"score": mean_score(results, self.clusters)}
 
 
 class Classification(SingleMolecule):
@@ -194,5 +200,5 @@ class Classification(SingleMolecule):
         return judge_choice(self.form, example.gold, answer)
 
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
-        ranking = ranking_metrics(results, "yes") if "yes" in self.form.options else {}
-        return ranking | choice_metrics(results)
+        ranking = ranking_metrics(results, "yes", self.clusters) if "yes" in self.form.options else {}
+        return ranking | choice_metrics(results, self.clusters)

@@ -5,9 +5,10 @@ no similarity floor) is reported to the letter, but the headline is the gym's: a
 similarity of at least 0.4 and is no trick (see `tricks`). Values before and after come from the same oracles.
 
 A set is a task when all its properties have an oracle, which the registry of oracles decides. Inputs of `mumo/bdq` and
-`mumo/bdpq` are the public ones. Those of the other sets are not public: 500 molecules of ZINC250k are drawn by the
-published rule for inputs, with a fixed seed, and results on them must say so. Nobody knows an answer to any input, so
-there is no training split and `answer` is None.
+`mumo/bdpq` are the public ones. Those of the other sets are not public: molecules of ZINC250k (of two sets, of ChEMBL too)
+were drawn by the published rule for inputs (see `resampling`), once and for all, so that another release of an oracle
+changes no input; results on them must say so. Nobody knows an answer to any input, so there is no training split and
+`answer` is None.
 """
 
 from __future__ import annotations
@@ -33,26 +34,33 @@ from mmai_gym.contracts import (
     Words,
 )
 from mmai_gym.molecules import canonical, tanimoto
-from mmai_gym.oracles import ORACLES
-from mmai_gym.sources import dataset, molecule_lists, mumo
+from mmai_gym.oracles import ORACLES, stamp
+from mmai_gym.sources import mumo
 from mmai_gym.tasks import candidates
 from mmai_gym.tasks.base import BaseTask, LazyExamples
 from mmai_gym.tasks.derived import derived_table
-from mmai_gym.tasks.multi_property_sets import C_MUMO, DECIMALS, MUMO, Aim, OptimizationSet, Values, with_oracles
-from mmai_gym.tasks.resampling import draw, values_of
+from mmai_gym.tasks.multi_property_sets import (
+    C_MUMO,
+    DECIMALS,
+    MUMO,
+    Aim,
+    OptimizationSet,
+    Values,
+    with_oracles,
+)
+from mmai_gym.tasks.resampling import drawn_inputs, origin_of, positions, values_of
 from mmai_gym.tasks.tricks import JUDGE_VERSION, SIMILARITY_FLOOR, trick, worthless
 
 INPUTS = 500
-"""Test inputs of every set, public or drawn."""
+"""Test inputs of the public sets."""
 
 PUBLIC_ORIGIN = "public test set"
-DRAWN_ORIGIN = "drawn from ZINC250k"
 
 
 class MultiProperty(BaseTask):
     """One set.
 
-    An example's inputs are the molecule, its `origin` (one of the two above), and the oracles of the properties to
+    An example's inputs are the molecule, its `origin` (public, or drawn from where), and the oracles of the properties to
     `improve`; the set's other properties are to be kept.
     """
 
@@ -65,11 +73,13 @@ class MultiProperty(BaseTask):
         self.oracles = oracles
         self.name = definition.task
         self.properties = definition.oracles
-        self.teachers = definition.oracles
-        self.sources = ("mumo",) if definition.public else ("zinc",)
+        self.judged_with = tuple(oracles[name] for name in definition.oracles)
+        self.teachers = tuple(dict.fromkeys(oracle.teacher for oracle in self.judged_with))
+        self.sources = ("mumo",) if definition.public else definition.drawn_from
 
     def sizes(self) -> dict[str, int]:
-        return {"train": 0, "valid": 0, "test": INPUTS}
+        inputs = INPUTS if self.definition.public else len(positions(self.definition))
+        return {"train": 0, "valid": 0, "test": inputs}
 
     def examples(self, split: Split) -> Sequence[Example]:
         rows = self._inputs() if split == "test" else ()
@@ -81,19 +91,20 @@ class MultiProperty(BaseTask):
                 (row.id, self._fields(row.smiles, PUBLIC_ORIGIN, row.values))
                 for row in _public(self.definition.letters)
             ]
-        return [(id_, self._fields(smiles, DRAWN_ORIGIN, values)) for id_, smiles, values in self._drawn]
+        origin = origin_of(self.definition)
+        return [(id_, self._fields(smiles, origin, values)) for id_, smiles, values in self._drawn]
 
     @functools.cached_property
     def _drawn(self) -> Sequence[tuple[str, str, Values]]:
-        oracles = {name: self.oracles[name] for name in self.definition.oracles}
-        versions = [f"{name} {oracle.version}" for name, oracle in oracles.items()]
-        molecules = dataset("zinc").file("molecules").sha256
-        return derived_table(
+        rows = drawn_inputs(self.definition)
+        texts = [f"{row.id} {row.smiles}" for row in rows]
+        values = derived_table(
             self.name.replace("/", "-"),
-            "1",
-            [repr(self.definition), molecules, *versions],
-            lambda: draw(self.definition, oracles, molecule_lists.zinc, INPUTS),
+            "2",
+            [*texts, *map(stamp, self.judged_with)],
+            lambda: values_of([row.smiles for row in rows], self.definition.oracles, self.oracles),
         )
+        return [(row.id, row.smiles, found) for row, found in zip(rows, values, strict=True)]
 
     def _fields(self, smiles: str, origin: str, values: Values) -> Mapping[str, Any]:
         improve = tuple(aim.oracle for aim in self.definition.to_improve(values))
@@ -142,7 +153,7 @@ class MultiProperty(BaseTask):
         if missing := [name for name in self.definition.oracles if math.isnan(before[name] + after[name])]:
             if found:
                 return Verdict(0.0, Reason.WRONG, answer, detail=found)
-            return Verdict(None, Reason.MISSING_ORACLE, answer, detail=f"no value of {', '.join(missing)}")
+            return Verdict(None, Reason.MISSING_ORACLE, answer, detail=self._without(missing, source, target))
         similarity = tanimoto(source, target)
         carried = candidates.components(before, after, similarity)
         progress = self.definition.progress(before, after)
@@ -156,6 +167,11 @@ class MultiProperty(BaseTask):
             return Verdict(1.0, Reason.CORRECT, answer, carried)
         reason = Reason.PARTIAL if progress else Reason.WRONG
         return Verdict(0.5 * progress, reason, answer, carried)
+
+    def _without(self, missing: Sequence[str], source: str, target: str) -> str:
+        oracles = [self.oracles[name] for name in missing]
+        reasons = [oracle.reason(target) or oracle.reason(source) for oracle in oracles]
+        return "; ".join(f"no value of {name}: {why}" for name, why in zip(missing, reasons, strict=True))
 
     def clusters(self, results: Sequence[Result]) -> list[str] | None:
         return candidates.molecule_clusters([str(result.example.inputs["smiles"]) for result in results])

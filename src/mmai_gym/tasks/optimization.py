@@ -75,7 +75,8 @@ class EmbeddedOptimization(BaseTask):
         self.goal = goal
         self.name = f"optimization/embedded/{goal.oracle}"
         self.properties = (goal.oracle,)
-        self.teachers = (goal.oracle,)
+        self.judged_with = (ORACLES[goal.oracle],)
+        self.teachers = (ORACLES[goal.oracle].teacher,)
 
     def examples(self, split: Split) -> Sequence[Example]:
         pairs = _goal_pairs(self.goal, split)
@@ -117,7 +118,8 @@ class EmbeddedOptimization(BaseTask):
         before, after = oracle.one(source), oracle.one(target)
         gain = self.goal.gain(before, after)
         if math.isnan(gain):
-            return Verdict(None, Reason.MISSING_ORACLE, answer, detail=f"{oracle.name} has no value for {target}")
+            why = oracle.reason(target) or oracle.reason(source)
+            return Verdict(None, Reason.MISSING_ORACLE, answer, detail=f"no value of {oracle.name}: {why}")
         similarity = tanimoto(source, target)
         components = {"gain": gain, "similarity": similarity, "before": before, "after": after}
         if similarity < SIMILARITY_FLOOR:

@@ -48,6 +48,9 @@ _OPTIONS = (
     "yes", "no", "first", "second", "equal", "low", "medium", "high", "up", "down", "same", "true", "false",
     "unknown",
 )  # fmt: skip
+SPAN_VIEWS = frozenset(_VIEWS)
+"""Views that a span may name: each has a control token that announces it."""
+
 _NAMED = _STRUCTURE + tuple(f"<|{name}|>" for name in (*_VIEWS, *_REQUESTS, *_FORMS, *_OPTIONS))
 
 CONTROL_TOKENS: tuple[str, ...] = _NAMED + tuple(f"<|reserved_{i}|>" for i in range(len(_NAMED), 256))
@@ -111,7 +114,7 @@ def compact_request(question: Question) -> str:
             case Indices():
                 parts.append(control("indices"))
             case Structure():
-                parts.append(control(span.role))
+                parts.append(control(span.role) + ("" if span.view == "smiles" else control(span.view)))
     return "".join(parts)
 
 
@@ -197,6 +200,8 @@ def expand(completion: str, form: AnswerForm) -> str:
 _VIEW_WORDS = {
     "smiles": "SMILES",
     "selfies": "SELFIES",
+    "inchi": "InChI",
+    "formula": "molecular formula",
     "graph": "graph",
     "conformer": "3D conformer (angstrom)",
     "protein": "Sequence",
@@ -243,8 +248,10 @@ def _instruction(form: AnswerForm) -> str:
             wanted = "atom positions, counted from 0 in the order written, ascending, separated by commas"
         case Structure(role="reactants"):
             wanted = "the SMILES of all reactants, separated by dots"
-        case Structure():
+        case Structure(view="smiles"):
             wanted = "one SMILES"
+        case Structure():
+            wanted = f"the {_VIEW_WORDS.get(form.view, form.view)} alone"
     return f"Give {wanted}, between {ANSWER_OPEN} and {ANSWER_CLOSE}."
 
 
@@ -253,6 +260,7 @@ def template_hash() -> str:
     probe: list[str] = [TEMPLATE_VERSION, *CONTROL_TOKENS, *BIN_TOKENS]
     forms: tuple[AnswerForm, ...] = (
         Choice(("yes", "no")), Number("h", (0.0, 1.0)), Count(), Indices(), Structure(), Structure("reactants"),
+        Structure(view="graph"),
     )  # fmt: skip
     for form in forms:
         question: Question = (

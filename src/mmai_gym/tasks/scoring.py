@@ -40,22 +40,25 @@ def decided(results: Sequence[Result]) -> list[Result]:
     return [result for result in results if result.verdicts and result.first.score is not None]
 
 
-def exact_rate(results: Sequence[Result], k: int = 1) -> Estimate:
+def independent(results: Sequence[Result]) -> None:
+    """`Clusters` of results that share nothing."""
+
+
+def exact_rate(results: Sequence[Result], k: int = 1, clusters: Clusters = independent) -> Estimate:
     """Share of examples with a correct answer among the first `k` completions (Wilson interval)."""
-    hits = [
-        any(verdict.reason is Reason.CORRECT for verdict in result.verdicts[:k]) for result in decided(results)
-    ]
-    return stats.proportion(np.array(hits, dtype=bool))
+    kept = decided(results)
+    hits = [any(verdict.reason is Reason.CORRECT for verdict in result.verdicts[:k]) for result in kept]
+    return stats.proportion(np.array(hits, dtype=bool), clusters(kept))
 
 
-def mean_score(results: Sequence[Result], clusters: Clusters | None = None) -> Estimate:
+def mean_score(results: Sequence[Result], clusters: Clusters = independent) -> Estimate:
     """Mean score of the first completion's verdict (bootstrap interval)."""
     kept = decided(results)
     scores = np.array([result.first.score for result in kept], dtype=np.float64)
-    return stats.mean(scores, clusters=None if clusters is None else clusters(kept))
+    return stats.mean(scores, clusters(kept))
 
 
-def choice_metrics(results: Sequence[Result]) -> dict[str, Estimate]:
+def choice_metrics(results: Sequence[Result], clusters: Clusters = independent) -> dict[str, Estimate]:
     """Accuracy and macro-averaged balanced accuracy of the first answer."""
     kept = decided(results)
     labels = sorted({str(result.example.gold) for result in kept})
@@ -63,26 +66,30 @@ def choice_metrics(results: Sequence[Result]) -> dict[str, Estimate]:
     gold = np.array([codes[str(result.example.gold)] for result in kept])
     given = np.array([codes.get(str(result.first.answer), -1.0) for result in kept])
     return {
-        "accuracy": exact_rate(results),
-        "balanced_accuracy": stats.bootstrap(stats.balanced_accuracy, gold, given),
+        "accuracy": exact_rate(results, clusters=clusters),
+        "balanced_accuracy": stats.bootstrap(stats.balanced_accuracy, gold, given, clusters=clusters(kept)),
     }
 
 
-def ranking_metrics(results: Sequence[Result], positive: str) -> dict[str, Estimate]:
+def ranking_metrics(
+    results: Sequence[Result], positive: str, clusters: Clusters = independent
+) -> dict[str, Estimate]:
     """AUROC and average precision of the probability of `positive`.
 
     A model without probabilities is ranked by its answer: 1 for `positive`, 0 for another option, 0.5 for none.
     """
     kept = decided(results)
     gold = np.array([float(result.example.gold == positive) for result in kept])
-    belief = np.array([_belief(result, positive) for result in kept])
+    beliefs = np.array([belief(result, positive) for result in kept])
+    groups = clusters(kept)
     return {
-        "auroc": stats.bootstrap(stats.auroc, gold, belief),
-        "auprc": stats.bootstrap(stats.auprc, gold, belief),
+        "auroc": stats.bootstrap(stats.auroc, gold, beliefs, clusters=groups),
+        "auprc": stats.bootstrap(stats.auprc, gold, beliefs, clusters=groups),
     }
 
 
-def _belief(result: Result, positive: str) -> float:
+def belief(result: Result, positive: str) -> float:
+    """How sure a model is of `positive`, in [0, 1]; without probabilities by its answer, as in `ranking_metrics`."""
     if result.prediction.probabilities is not None:
         return float(result.prediction.probabilities.get(positive, 0.0))
     if result.first.reason in (Reason.CORRECT, Reason.WRONG):
@@ -95,7 +102,7 @@ def value_metrics(
     unit: str,
     middle: float,
     names: Sequence[str] = ("mae", "rmse", "r2", "pearson", "spearman"),
-    clusters: Clusters | None = None,
+    clusters: Clusters = independent,
 ) -> dict[str, Estimate]:
     """Metrics of predicted and measured values, by the names of functions in `stats`.
 
@@ -103,11 +110,10 @@ def value_metrics(
     cluster are resampled together.
     """
     kept = decided(results)
-    groups = None if clusters is None else clusters(kept)
+    groups = clusters(kept)
     gold = np.array([float(result.example.gold) for result in kept])
-    values = np.array([_value(result) for result in kept], dtype=np.float64)
-    missing = int(np.isnan(values).sum())
-    values = np.where(np.isnan(values), middle, values)
+    missing = int(np.isnan([_value(result) for result in kept]).sum())
+    values = predicted_values(kept, middle)
     note = f"; {missing} answers without a number replaced by the training median" if missing else ""
     metrics: dict[str, Estimate] = {}
     for name in names:
@@ -121,6 +127,12 @@ def _power(unit: str, power: int) -> str:
     if not unit or power == 0:
         return ""
     return unit if power == 1 else f"({unit})^{power}"
+
+
+def predicted_values(results: Sequence[Result], middle: float) -> Floats:
+    """The number that each result gives, shape (len(results),); `middle` where it gives none."""
+    values = np.array([_value(result) for result in results], dtype=np.float64)
+    return np.where(np.isnan(values), middle, values)
 
 
 def _value(result: Result) -> float:

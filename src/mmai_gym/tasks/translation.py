@@ -62,6 +62,7 @@ class Benchmark:
         test: list of the test inputs, and how many there are.
         train: number of training pairs that are used.
         omitted: rows of the public files that are not, by reason.
+        recorded: teachers behind the training pairs.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Benchmark:
     level: float = math.inf
     train: int = 0
     omitted: Mapping[str, int] = field(default_factory=dict)
+    recorded: tuple[str, ...] = ()
 
 
 class Translation(BaseTask):
@@ -85,7 +87,8 @@ class Translation(BaseTask):
         self.oracle = oracles[benchmark.oracle]
         self.name = f"optimization/jin/{benchmark.name}"
         self.properties = (benchmark.oracle,)
-        self.teachers = (benchmark.oracle,)
+        self.judged_with = (self.oracle,)
+        self.teachers = (self.oracle.teacher, *benchmark.recorded)
 
     @abstractmethod
     def _amount(self) -> str:
@@ -143,7 +146,8 @@ class Translation(BaseTask):
         if math.isnan(before + after):
             if found:
                 return Verdict(0.0, Reason.WRONG, answer, detail=found)
-            return Verdict(None, Reason.MISSING_ORACLE, answer, detail=f"no value of {self.oracle.name}")
+            why = self.oracle.reason(target) or self.oracle.reason(source)
+            return Verdict(None, Reason.MISSING_ORACLE, answer, detail=f"no value of {self.oracle.name}: {why}")
         carried = {"similarity": similarity, "before": before, "after": after}
         if found:
             return Verdict(0.0, Reason.WRONG, answer, carried, detail=found)
@@ -296,6 +300,7 @@ LEVELS = (
         level=0.5,
         train=31_445,
         omitted={NO_ANSWER: 500, OVERLAP: 29, TRICK: 2_930},
+        recorded=("drd2-svm",),
     ),
 )
 GAINS = (

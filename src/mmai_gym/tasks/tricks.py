@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rdkit import Chem
 
-from mmai_gym.molecules import heavy_atoms, parse
+from mmai_gym.molecules import heavy_atoms, shared
 
 SIMILARITY_FLOOR = 0.4
 """Least Tanimoto similarity of a success to its input (Morgan radius 2, 2,048 bits), in tasks that are free to set it."""
@@ -48,11 +48,24 @@ def worthless(found: str, target: str) -> bool:
 
 
 def trick(source: str, target: str) -> str:
-    """What disqualifies `target` as an answer for `source`, or ''. Both are canonical SMILES.
+    """What disqualifies `target` as an improvement of `source`, or ''. Both are canonical SMILES.
+
+    Beside what makes it `unlike` the input: an answer that is merely a stereoisomer of it.
+    """
+    if found := unlike(source, target):
+        return found
+    same_size = _traits(target).heavy_atoms == _traits(source).heavy_atoms
+    return (
+        "a stereoisomer of the input" if target != source and same_size and _flat(target) == _flat(source) else ""
+    )
+
+
+def unlike(source: str, target: str) -> str:
+    """What makes `target` no molecule of the kind of `source`, or ''. Both are canonical SMILES.
 
     Asked is one molecule of at most twice the input's heavy atoms and with the input's net charge; without isotopes,
     radicals, atom maps and wildcard atoms; without charges apart from each other, elements foreign to drugs and absurd
-    groups that the input lacks; and not merely a stereoisomer of the input.
+    groups that the input lacks.
     """
     if "." in target:
         return "more than one molecule"
@@ -70,8 +83,6 @@ def trick(source: str, target: str) -> str:
     for name, count, allowed in zip(_ABSURD, answer.absurd, origin.absurd, strict=True):
         if count > allowed:
             return name
-    if target != source and answer.heavy_atoms == origin.heavy_atoms and _flat(target) == _flat(source):
-        return "a stereoisomer of the input"
     return ""
 
 
@@ -90,7 +101,7 @@ class _Traits:
 # One input is asked about with each of its answers.
 @functools.lru_cache(maxsize=4096)
 def _traits(smiles: str) -> _Traits:
-    mol = parse(smiles)
+    mol = shared(smiles)
     atoms = list(mol.GetAtoms())
     charged = [atom for atom in atoms if atom.GetFormalCharge()]
     return _Traits(
@@ -132,4 +143,4 @@ def _patterns() -> tuple[Chem.Mol, ...]:
 @functools.lru_cache(maxsize=4096)
 def _flat(smiles: str) -> str:
     """Canonical SMILES without stereo."""
-    return Chem.MolToSmiles(parse(smiles), isomericSmiles=False)
+    return Chem.MolToSmiles(shared(smiles), isomericSmiles=False)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 from rdkit import Chem
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules import Mol, is_valid, parse
+from mmai_gym.molecules import Mol, from_conformer_text, is_valid, parse
 
 COMPANIONS = {
     "sodium chloride": "[Na+].[Cl-]", "hydrogen chloride": "Cl", "water": "O", "hydrogen": "[H][H]", "helium": "[He]",
@@ -63,6 +64,42 @@ def disguises(smiles: str) -> list[tuple[str, str]]:
             if place and (text := _decorated(smiles, place[0], group)):
                 found.append((f"{name} on its {where} atom", text))
     return found
+
+
+def distortions(text: str) -> list[tuple[str, str]]:
+    """(name, conformer text) of a geometry made false: readable, and no geometry of the molecule any more.
+
+    What a model writes that has learned the form of the text and not what it says.
+    """
+    conformer = from_conformer_text(text)
+    points, (start, *rest) = conformer.coordinates, conformer.coordinates
+    heavy = np.array([symbol != "H" for symbol in conformer.symbols])
+    turn = np.where(heavy[:, None], points, points[::-1])
+    found = {
+        "in one point": points * 0.0,
+        "in a line": points * np.array([1.0, 0.0, 0.0]),
+        "on a lattice": points.round(0),
+        "twice as large": points * 2.0,
+        "a third smaller": points / 1.5,
+        "stretched along an axis": points * np.array([1.6, 1.0, 1.0]),
+        "its atoms in another order": points[::-1].copy(),
+        "its hydrogens in another order": turn,
+        "its hydrogens on one atom": np.where(heavy[:, None], points, start),
+        "one atom far away": np.array([start + 50.0, *rest]),
+        "two atoms in one place": np.array([rest[0], *rest]),
+    }
+    if "@" in conformer.smiles:
+        found["the mirror image"] = points * np.array([1.0, 1.0, -1.0])
+    # Written out and not by the view, which would pose them.
+    smiles, atoms = conformer.smiles, conformer.symbols
+    return [
+        (
+            name,
+            f"{smiles} | "
+            + ", ".join(f"{a} {x:.2f} {y:.2f} {z:.2f}" for a, (x, y, z) in zip(atoms, p, strict=True)),
+        )
+        for name, p in found.items()
+    ]
 
 
 def _changed(smiles: str, make: Callable[[Chem.RWMol], bool]) -> str:

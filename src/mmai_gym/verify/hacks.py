@@ -24,6 +24,7 @@ from mmai_gym.contracts import (
     Count,
     Example,
     Indices,
+    InvalidMolecule,
     Molecule,
     Number,
     Question,
@@ -31,16 +32,18 @@ from mmai_gym.contracts import (
     Task,
     answer_form,
 )
-from mmai_gym.molecules import canonical_set, is_valid, parse
+from mmai_gym.molecules import VIEWS, canonical, is_valid, parse, smiles_of
 from mmai_gym.tasks.answers import wrap
 from mmai_gym.tasks.rendering import chat_prompt, compact_prompt
-from mmai_gym.verify.disguises import ABSURD_MOLECULES, disguises, spellings
+from mmai_gym.verify.disguises import ABSURD_MOLECULES, disguises, distortions, spellings
 
 Cheat = tuple[str, str]
 """(name, completion)"""
 
-_LOOK_ALIKES = str.maketrans("AaBCcEeHiKMNnOoPpSsTXxy0123456789", "АаВСсЕеНіКМΝпОоРрЅѕТХху０１２３４５６７８９")
-"""Letters that Cyrillic or Greek draws alike, and full-width digits (which Python's `int` and `float` accept)."""
+_LOOK_ALIKES = str.maketrans(
+    "AaBCcEeHiKMNnOoPpRSsTXxyZ0123456789", "АаВСсЕеНіКМΝпОоРрᎡЅѕТХхуΖ０１２３４５６７８９"
+)
+"""Letters that Cyrillic, Greek or Cherokee draws alike, and full-width digits (which Python's `int` and `float` accept)."""
 
 _SAME_IN_ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
@@ -327,28 +330,64 @@ _HONEST = frozenset({"other stereo", "no stereo", "one atom map", "all atom maps
 
 
 def _structures(question: Question, form: Structure, gold: str | None) -> list[Cheat]:
-    """Disguises of the input and of the gold answer, and molecules without any sense."""
-    shown = [span.text for span in _molecules(question) if span.view == "smiles" and is_valid(span.text)]
-    found = [(f"absurd: {name}", wrap(smiles)) for name, smiles in ABSURD_MOLECULES.items()]
+    """Disguises of the input and of the gold answer, and molecules without any sense: as SMILES, and in the view that is
+    asked for."""
+    right = None if gold is None else _smiles(Molecule(gold, form.view))
+    shown = [smiles for span in _molecules(question) if (smiles := _smiles(span)) is not None]
+    found = [(f"absurd: {name}", smiles) for name, smiles in ABSURD_MOLECULES.items()]
     for i, smiles in enumerate(shown, start=1):
-        found += [(f"input {i} {how}", wrap(text)) for how, text in spellings(smiles)]
-        found += [(f"input {i} as {how}", wrap(text)) for how, text in disguises(smiles)]
-        found += [(f"input {i} with a title", wrap(f"{smiles} improved"))]
-    if gold is not None:
-        found += [(f"gold as {how}", wrap(text)) for how, text in disguises(gold) if how not in _HONEST]
-        found += [(f"gold and input {i}", wrap(f"{gold}.{smiles}")) for i, smiles in enumerate(shown, start=1)]
-        parts = gold.split(".")
-        found += [
-            (f"gold without part {i}", wrap(".".join(parts[:i] + parts[i + 1 :]))) for i in range(len(parts))
+        found += [(f"input {i} {how}", text) for how, text in spellings(smiles)]
+        found += [(f"input {i} as {how}", text) for how, text in disguises(smiles)]
+    if right is not None:
+        found += [(f"gold as {how}", text) for how, text in disguises(right) if how not in _HONEST]
+        found += [(f"gold and input {i}", f"{right}.{smiles}") for i, smiles in enumerate(shown, start=1)]
+        parts = right.split(".")
+        found += [(f"gold without part {i}", ".".join(parts[:i] + parts[i + 1 :])) for i in range(len(parts))]
+    other = [(name, smiles) for name, smiles in found if not _same(smiles, right)]
+    cheats = [(name, wrap(smiles)) for name, smiles in other]
+    cheats += [(f"input {i} with a title", wrap(f"{smiles} improved")) for i, smiles in enumerate(shown, start=1)]
+    if form.view != "smiles":
+        # One decoration in another view is as good as all of them, and writing takes a millisecond.
+        chosen = [(name, smiles) for name, smiles in other if "on its" not in name and "at its side" not in name]
+        written = [(name, Molecule(_written(smiles, form.view) or "", form.view)) for name, smiles in chosen]
+        # A view that knows no atom maps makes the gold answer again of a disguise by them.
+        cheats += [
+            (f"{name}, written as {form.view}", wrap(span.text))
+            for name, span in written
+            if span.text and (right is None or not _same(_smiles(span) or "", right))
         ]
-        found += [("gold as a reaction", wrap(f"{gold}>>{'.'.join(shown)}"))]
-    return [(name, text) for name, text in found if not _same(text, gold)]
+    if form.view == "conformer" and gold is not None:
+        cheats += [(f"gold, {how}", wrap(text)) for how, text in distortions(gold)]
+    return cheats + ([] if gold is None else [("gold as a reaction", wrap(f"{gold}>>{'.'.join(shown)}"))])
 
 
-def _same(completion: str, gold: str | None) -> bool:
+def _smiles(span: Molecule) -> str | None:
+    """SMILES of what a span shows, None where it names no molecule."""
+    try:
+        smiles = smiles_of(span.text, span.view)
+        return smiles if smiles is not None and is_valid(smiles) else None
+    except InvalidMolecule:
+        return None
+
+
+def _written(smiles: str, view: str) -> str | None:
+    """A molecule in a view, None where it cannot be written there or would have to be embedded first."""
+    if view not in VIEWS or VIEWS[view].dimensions != 2:
+        return None
+    try:
+        return str(VIEWS[view].write(parse(smiles)))
+    except InvalidMolecule:
+        return None
+
+
+def _same(smiles: str, gold: str | None) -> bool:
     """Whether a disguise happens to be the gold answer, as where an answer is the charged form of the input."""
-    text = completion.removeprefix("<answer>").removesuffix("</answer>")
-    return gold is not None and is_valid(text) and canonical_set(text) == canonical_set(gold)
+    return gold is not None and is_valid(smiles) and _set(smiles) == _set(gold)
+
+
+def _set(smiles: str) -> list[str]:
+    """The molecules of a text, atom maps and all."""
+    return sorted(canonical(smiles).split("."))
 
 
 def _molecules(question: Question) -> list[Molecule]:

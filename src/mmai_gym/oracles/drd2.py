@@ -1,0 +1,133 @@
+"""`drd2-surrogate`: how active on the dopamine receptor D2 the classifier of Olivecrona et al. (2017) would call a molecule.
+
+The original, a support-vector machine with a Gaussian kernel over feature-class Morgan counts, exists as a pickle only,
+which is not loaded here. But its score is a logistic function of a sum of such kernels, so the same form, fitted to
+molecules whose scores were written down, can follow it closely: `benchmarks/drd2.py` fits, measures on molecules held out,
+and writes the arrays that lie beside this file. Scores are the original's, in [0, 1], and no measurement of anything.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+from rdkit.Chem import rdFingerprintGenerator
+
+from mmai_gym.contracts import DataError
+from mmai_gym.molecules import Mol
+from mmai_gym.oracles.base import RDKIT, PropertyModel, PropertyOracle
+from mmai_gym.oracles.cache import Memory
+
+TEACHER = "drd2-surrogate"
+FILE = "drd2.npz"
+SHA256 = "TBD"
+"""Of the arrays."""
+
+BITS = 2048
+"""Counts are folded to as many places, as in the original."""
+RADIUS = 3
+
+_morgan = rdFingerprintGenerator.GetMorganGenerator(
+    radius=RADIUS, atomInvariantsGenerator=rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
+)
+
+
+def features(mol: Mol) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Places, ascending, and counts of the feature-class Morgan fingerprint of radius 3, folded to 2,048 places."""
+    environments = _morgan.GetSparseCountFingerprint(mol).GetNonzeroElements()
+    ids = np.fromiter(environments.keys(), dtype=np.int64, count=len(environments))
+    counts = np.fromiter(environments.values(), dtype=np.float64, count=len(environments))
+    places, numbers = np.unique(ids % BITS, return_inverse=True)
+    return places, np.bincount(numbers, weights=counts, minlength=len(places))
+
+
+@dataclass(frozen=True)
+class KernelMachine:
+    """logit = bias + sum of weights x exp(-gamma |x - landmark|^2).
+
+    The landmarks' counts stand by place: those of place j are entries starts[j] to starts[j + 1].
+
+    Attributes:
+        starts: shape (BITS + 1,).
+        landmarks: which landmark an entry belongs to; `counts`: its count.
+        norms: squared length of each landmark.
+        weights: of each landmark.
+    """
+
+    starts: npt.NDArray[np.intp]
+    landmarks: npt.NDArray[np.intp]
+    counts: npt.NDArray[np.float64]
+    norms: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+    bias: float
+    gamma: float
+
+    def score(self, mol: Mol) -> float:
+        """In [0, 1]."""
+        places, counts = features(mol)
+        spans = [slice(self.starts[place], self.starts[place + 1]) for place in places]
+        rows = np.concatenate([self.landmarks[span] for span in spans])
+        shared = np.concatenate([self.counts[span] * count for span, count in zip(spans, counts, strict=True)])
+        products = np.bincount(rows, weights=shared, minlength=len(self.norms))
+        distances = self.norms + counts @ counts - 2.0 * products
+        logit = self.bias + np.exp(-self.gamma * distances) @ self.weights
+        return float(1.0 / (1.0 + np.exp(-logit)))
+
+
+@functools.cache
+def machine() -> KernelMachine:
+    """The fitted one, from the arrays of the package.
+
+    Raises:
+        DataError: they are missing or damaged.
+    """
+    try:
+        content = (resources.files(__package__) / FILE).read_bytes()
+    except OSError as error:
+        raise DataError(f"{FILE} is missing from the package; install mmai-gym anew") from error
+    if hashlib.sha256(content).hexdigest() != SHA256:
+        raise DataError(f"{FILE} of the package is damaged; install mmai-gym anew")
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return from_arrays(arrays)
+
+
+def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> KernelMachine:
+    """From what is stored: counts and their places landmark by landmark, weights, bias and gamma."""
+    lengths, places = arrays["lengths"].astype(np.intp), arrays["places"].astype(np.intp)
+    counts = arrays["counts"].astype(np.float64)
+    landmarks = np.repeat(np.arange(len(lengths)), lengths)
+    order = np.argsort(places, kind="stable")
+    return KernelMachine(
+        np.searchsorted(places[order], np.arange(BITS + 1)),
+        landmarks[order],
+        counts[order],
+        np.bincount(landmarks, weights=counts**2, minlength=len(lengths)),
+        arrays["weights"].astype(np.float64),
+        float(arrays["bias"]),  # type: ignore[arg-type]
+        float(arrays["gamma"]),  # type: ignore[arg-type]
+    )
+
+
+class Drd2Model(PropertyModel):
+    """The fitted machine."""
+
+    name = TEACHER
+    version = f"{TEACHER}-1-{RDKIT}"
+    checksum = SHA256[:12]
+    properties = ("drd2",)
+
+    def __init__(self) -> None:
+        super().__init__(Memory())
+
+    def compute(self, mols: Sequence[Mol]) -> npt.NDArray[np.float64]:
+        fitted = machine()
+        return np.array([[fitted.score(mol)] for mol in mols], dtype=np.float64)
+
+
+DRD2 = PropertyOracle("drd2", "", "after Olivecrona et al. 2017", Drd2Model())
