@@ -1,4 +1,4 @@
-"""Do the specialists reach what their authors published? The whole protocol, seed by seed, stopped and continued at will.
+"""Do the specialists reach what their authors published? The whole protocol, stopped and continued at will.
 
     python benchmarks/specialists.py admet --out docs/results/maplight.json
     python benchmarks/specialists.py cold-drug --out docs/results/cold-drug.json
@@ -9,8 +9,8 @@
 - cold-drug: boosting on pairs, KronRLS and the mean by partner on Davis, for five draws of the drugs that are tested.
 - retrosynthesis: templates of the hundred most similar reactions, USPTO-50k.
 
-Every answer goes into a run record under --runs (one for each seed), so that the same command goes on after a stop; a copy
-of it, compressed, belongs to the figures. Prints, or writes, one JSON object.
+Every answer goes into a run record under --runs, so that the same command goes on after a stop; a copy of it, compressed,
+belongs to the figures. Prints, or writes, one JSON object.
 """
 
 from __future__ import annotations
@@ -33,22 +33,21 @@ DAVIS = ("activity/davis/cold-drug", *(f"activity/davis/cold-drug@{seed}" for se
 PAIRS = ("baseline:pair-boosting", "baseline:kronrls", "baseline:mean-by-partner")
 
 
-def suite(name: str, of: Iterable[str], n: int = 1, baselines: Iterable[str] = ()) -> bench.Suite:
+def suite(name: str, of: Iterable[str], n: int = 1, seeds: int = 1, baselines: Iterable[str] = ()) -> bench.Suite:
     """A protocol of one family."""
-    family = {"name": name, "tasks": list(of), "n": n}
+    family = {"name": name, "tasks": list(of), "n": n, "seeds": seeds}
     return bench.Suite.model_validate(
         {"name": name, "baselines": ["baseline:constant", *baselines], "family": [family]}
     )
 
 
-def run(model: str, protocol: bench.Suite, runs: Path, seed: int, limit: int | None) -> Path:
+def run(model: str, protocol: bench.Suite, runs: Path, limit: int | None) -> Path:
     """The record of one run, finished."""
-    path = runs / f"{protocol.name}-seed-{seed}.jsonl"
 
     def progress(done: int, total: int, what: str) -> None:
-        print(f"seed {seed} · {what}: {done}/{total}", file=sys.stderr, flush=True)
+        print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
 
-    return bench.run(load_model(model), protocol, path, seed=seed, limit=limit, progress=progress)
+    return bench.run(load_model(model), protocol, runs / f"{protocol.name}.jsonl", limit=limit, progress=progress)
 
 
 def measured(path: Path) -> tuple[dict[tuple[str, str], list[Result]], dict[tuple[str, str], float]]:
@@ -72,22 +71,20 @@ def spread(values: Iterable[float]) -> dict[str, Any]:
 
 def admet(runs: Path, names: list[str], limit: int | None) -> dict[str, Any]:
     """Five fits of each endpoint, beside the published figure."""
-    protocol = suite("maplight", names or tasks.match("admet"))
-    paths = [run("baseline:maplight", protocol, runs, seed, limit) for seed in range(1, 6)]
-    by_task: dict[str, list[float]] = {}
-    seconds: dict[str, float] = {}
-    for path in paths:
-        results, spent = measured(path)
-        for (model, name), found in results.items():
-            if model == "baseline:maplight":
-                task = tasks.get(name)
-                by_task.setdefault(name, []).append(task.score(found)[task.headline].value)
-                seconds[name] = round(seconds.get(name, 0.0) + spent[model, name], 1)
-    rows = [
-        {"task": name, "metric": tasks.get(name).headline, **spread(values), "seconds": seconds[name]}
-        | beside_published(name, float(np.mean(values)))
-        for name, values in by_task.items()
-    ]
+    protocol = suite("maplight", names or tasks.match("admet"), seeds=5)
+    results, spent = measured(run("baseline:maplight", protocol, runs, limit))
+    rows = []
+    for name in dict.fromkeys(task for _, task in results):
+        task = tasks.get(name)
+        fits = [key for key in results if key[1] == name and key[0].startswith("baseline:maplight")]
+        scores = spread(task.score(results[fit])[task.headline].value for fit in fits)
+        row = {
+            "task": name,
+            "metric": task.headline,
+            **scores,
+            "seconds": round(sum(map(spent.__getitem__, fits)), 1),
+        }
+        rows.append(row | beside_published(name, scores["mean"]))
     known = [row for row in rows if "published" in row]
     return {"rows": rows, "within": sum(row["within"] for row in known), "of": len(known)}
 
@@ -106,8 +103,8 @@ def beside_published(name: str, value: float) -> dict[str, Any]:
 def cold_drug(runs: Path, names: list[str], limit: int | None) -> dict[str, Any]:
     """Concordance index and squared error of each model, and their spread over draws of the drugs."""
     first, *others = PAIRS
-    path = run(first, suite("cold-drug", names or DAVIS, baselines=others), runs, 0, limit)
-    results, spent = measured(path)
+    protocol = suite("cold-drug", names or DAVIS, baselines=others)
+    results, spent = measured(run(first, protocol, runs, limit))
     rows = []
     for model in PAIRS:
         scores = {name: tasks.get(name).score(found) for (who, name), found in results.items() if who == model}
@@ -123,7 +120,7 @@ def cold_drug(runs: Path, names: list[str], limit: int | None) -> dict[str, Any]
 def retrosynthesis(runs: Path, names: list[str], limit: int | None) -> dict[str, Any]:
     """Exact matches among the first k answers."""
     protocol = suite("templates", names or ["retrosynthesis/uspto-50k"], n=10)
-    results, spent = measured(run("baseline:templates", protocol, runs, 0, limit))
+    results, spent = measured(run("baseline:templates", protocol, runs, limit))
     rows = []
     for (model, name), found in results.items():
         if model == "baseline:templates":
