@@ -81,7 +81,10 @@ def scaffold(text: str) -> str:
 def fragments(text: str) -> str:
     mol = Chem.MolFromSmiles(text)
     whole = Chem.MolToSmiles(mol)
-    written = Chem.MolToSmiles(Chem.FragmentOnBRICSBonds(mol))
+    opened = Chem.FragmentOnBRICSBonds(mol)
+    for number in range(mol.GetNumAtoms(), opened.GetNumAtoms()):
+        opened.GetAtomWithIdx(number).SetIsotope(number)  # which ends belong together stands nowhere else
+    written = Chem.MolToSmiles(opened)
     Chem.MolToSmiles(Chem.MolFromSmiles(fragment_text(text)))
     return whole + written
 

@@ -7,13 +7,13 @@
 `table`: CPU time of each view on one core against the library calls that it cannot do without, taken in turns on the
 same molecules; the batch form on two workers against one; memory of the batch form on 10,000 and on 300,000 molecules.
 Bare calls are in `bare_views.py`; that of a view which is read back before it is given out includes that reading, and
-molecules that a view refuses are left out. `space`: 1,000 embedded molecules with generated conformers, and the EGFR
-ligands of the RDKit wheel, through every form in space and back: same molecule by connectivity and stereo, and the
-largest RMSD; `--qm7 ARCHIVE` adds the geometries of a tar archive of plain XYZ files. `roundtrip`: all
-249,455 molecules of ZINC250k and 78,102 of ChEMBL through every flat view and back. It works in shards, appends each to
-a file in the cache as it is done, and goes on from there when it is started again (by other code it starts anew);
-`--limit` takes so many molecules of each list, evenly spread. Molecules that a view refuses are listed with list,
-number (from 1, in what was taken of the list), view and reason.
+molecules that a view refuses are left out. `space`: 1,000 embedded molecules with generated conformers, the EGFR
+ligands of the RDKit wheel and the QM9 geometries, through every form in space and back: same molecule by connectivity
+and stereo, and the largest RMSD; `--qm7 ARCHIVE` adds the geometries of a tar archive of plain XYZ files. `roundtrip`:
+all 249,455 molecules of ZINC250k and 78,102 of ChEMBL through every flat view and back. It works in shards, appends each
+to a file in the cache as it is done, and goes on from there when it is started again (by other code it starts anew);
+`--limit` takes so many molecules of each list, evenly spread. Molecules that a view refuses are listed with list, number
+(from 1, in what was taken of the list), view and reason.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 import mmai_gym.molecules
 from bare_views import BARE
 from mmai_gym.contracts import InvalidMolecule
@@ -55,7 +57,7 @@ from mmai_gym.molecules import (
 )
 from mmai_gym.molecules.round_trips import FLAT_VIEWS, Finding, round_trips
 from mmai_gym.records import library_versions
-from mmai_gym.sources import cache_dir, embedded, molecule_lists
+from mmai_gym.sources import cache_dir, embedded, molecule_lists, qm9
 from mmai_gym.workers import Outcome, WorkerPool
 
 Report = dict[str, Any]
@@ -209,9 +211,10 @@ def in_space(molecules: int, qm7: Path | None) -> Report:
     sets: dict[str, Iterable[Conformer]] = {
         "generated": generated([row.smiles for row in rows[:: len(rows) // molecules]][:molecules]),
         "egfr": map(from_sdf, sdf_records(egfr_text())),
+        "qm9": perceived(to_plain_xyz(row.symbols, row.coordinates) for row in qm9.molecules()),
     }
     if qm7:
-        sets["qm7"] = perceived(qm7)
+        sets["qm7"] = perceived(members(qm7))
     return {
         "libraries": library_versions(["mmai-gym", "rdkit"]),
         "sets": {name: forms(conformers) for name, conformers in sets.items()},
@@ -228,13 +231,24 @@ def egfr_text() -> str:
     return embedded.EGFR.path.read_text(encoding="utf-8")
 
 
-def perceived(archive: Path) -> Iterator[Conformer]:
+def to_plain_xyz(symbols: Sequence[str], coordinates: np.ndarray) -> str:
+    atoms = (f"{symbol} {x:.6f} {y:.6f} {z:.6f}" for symbol, (x, y, z) in zip(symbols, coordinates, strict=True))
+    return "\n".join((str(len(symbols)), "", *atoms))
+
+
+def members(archive: Path) -> Iterator[str]:
     with tarfile.open(archive) as files:
         for member in files:
             stream = files.extractfile(member)
             if stream is not None:
-                with contextlib.suppress(InvalidMolecule):
-                    yield from_plain_xyz(stream.read().decode())
+                yield stream.read().decode()
+
+
+def perceived(texts: Iterable[str]) -> Iterator[Conformer]:
+    """Those whose bonds RDKit can tell."""
+    for text in texts:
+        with contextlib.suppress(InvalidMolecule):
+            yield from_plain_xyz(text)
 
 
 def forms(conformers: Iterable[Conformer]) -> Report:

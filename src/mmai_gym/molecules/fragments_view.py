@@ -22,14 +22,21 @@ from mmai_gym.molecules.fidelity import require_same
 from mmai_gym.molecules.smiles import write
 from mmai_gym.molecules.toolkit import Mol, as_mol, parse
 
+_MARK = r"\[(?P<mark>[1-9]\d{3,})\*\]"
+_ATOM = r"(?:\[(?![1-9]\d{3,}\*\])[^\]]+\]|Br|Cl|[A-Za-z*])"
+_RING = r"(?:%\d\d|%\(\d+\)|\d)"
+_BOND = r"(?:->|<-|[-=#:$~/\\])"
 _TOKEN = re.compile(
-    r"\[(?P<mark>[1-9]\d{3,})\*\]|(?P<atom>\[[^\]]+\]|Br|Cl|[A-Za-z*])|(?P<ring>%\d\d|%\(\d+\)|\d)"
-    r"|(?P<open>\()|(?P<close>\))|(?P<dot>\.)|(?P<bond>->|<-|[^A-Za-z0-9])"
+    # A run of atoms that each have the next for their neighbour: no mark is theirs, and they are copied.
+    rf"(?P<run>(?:{_ATOM}(?:{_BOND}?{_RING})*{_BOND}?)+(?={_ATOM}))|{_MARK}|(?P<atom>{_ATOM})|(?P<ring>{_RING})"
+    rf"|(?P<bond>{_BOND})|(?P<open>\()|(?P<close>\))|(?P<dot>\.)"
 )
+_FIRST_ATOM = re.compile(_ATOM)
 _BRACKET = re.compile(r"\[[^\]]+\]")
 _LONG = re.compile(r"%\(?(\d\d+)")
 _FIRST_LABEL = 1001
 _NO_ATOM = -1
+_ATOMS = ("run", "atom")
 _HAND = re.compile("@+")
 _TURNED = {"/": "\\", "\\": "/"}
 _OTHER_HAND = {"@": "@@", "@@": "@"}
@@ -92,16 +99,18 @@ def _joined(opened: str) -> str:
     leading = bond = ""
     for match in _TOKEN.finditer(opened):
         token, kind = match[0], match.lastgroup
-        if kind == "atom":
+        if kind in _ATOMS:
             if atom != _NO_ATOM:
                 out.append(bond)
+            first = token if kind == "atom" else _FIRST_ATOM.match(token)[0]  # type: ignore[index]
             atom, neighbours = len(out), 0
-            out += (token, "")
+            out += (first, token[len(first) :])
             if leading:
                 # Seen from a neighbour that is written first, an implied hydrogen comes second; else it comes first.
-                out[-1], leading = _TURNED.get(bond, bond) + leading, ""
-                if "H" in token:
-                    out[atom] = _other_hand(token)
+                out[-1] = _TURNED.get(bond, bond) + leading + out[-1]
+                leading = ""
+                if "H" in first:
+                    out[atom] = _other_hand(first)
         elif kind == "bond":
             bond = token
             continue

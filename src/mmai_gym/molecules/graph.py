@@ -55,6 +55,7 @@ _CHIRAL_TAGS = {
 }
 _CHIRALITY = {tag: sign for sign, tag in _CHIRAL_TAGS.items()}
 _CHIRAL_CODES = ("", "@", "@@")
+_CODES_OF_CHIRALITY = {sign: code for code, sign in enumerate(_CHIRAL_CODES)}
 _OTHER_HAND = {"": "", "@": "@@", "@@": "@"}
 
 _STEREO_CODES = ("", "c", "t")
@@ -366,7 +367,7 @@ def to_graph_arrays(molecule: str | Mol) -> GraphArrays:
     """
     graph = molecular_graph(molecule)
     nodes = [
-        (_NUMBERS[symbol], charge, hydrogens, aromatic, _CHIRAL_CODES.index(chirality), isotope)
+        (_NUMBERS[symbol], charge, hydrogens, aromatic, _CODES_OF_CHIRALITY[chirality], isotope)
         for symbol, charge, hydrogens, aromatic, chirality, isotope in graph.atoms
     ]
     ends: list[int] = []
