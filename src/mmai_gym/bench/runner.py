@@ -19,6 +19,7 @@ from typing import Protocol
 
 from mmai_gym import sources, tasks
 from mmai_gym.bench.suite import Family, Suite
+from mmai_gym.bench.table import run_name
 from mmai_gym.contracts import (
     DataError,
     Example,
@@ -31,6 +32,7 @@ from mmai_gym.contracts import (
     Verdict,
 )
 from mmai_gym.models import Baseline, TrainingSets, baseline
+from mmai_gym.oracles import stamp
 from mmai_gym.records import RunHeader, RunRecord
 from mmai_gym.tasks.rendering import template_hash
 
@@ -77,7 +79,9 @@ def run(
         for family in suite.families
         for name in family.task_names()
     ]
-    total = sum(len(job.examples) for who in models for job in work if answers(who, job))
+    total = sum(
+        len(job.examples) * len(fits(who, job, seed)) for who in models for job in work if answers(who, job)
+    )
     done = 0
     with contextlib.ExitStack() as stack:
         record = stack.enter_context(RunRecord.open(record_path, _header(model, suite, work, split, limit, seed)))
@@ -87,13 +91,15 @@ def run(
             for job in work:
                 if not answers(who, job):
                     continue
-                pending = [e for e in job.examples if (who.name, job.task.name, e.id) not in known]
-                done += len(job.examples) - len(pending)
-                for chunk in _chunks(pending, max(1, SEQUENCES_PER_CHUNK // job.family.n)):
-                    if progress is not None:
-                        progress(done, total, f"benchmark · {who.name} · {job.task.name}")
-                    _answer(who, job, chunk, seed, judge, record)
-                    done += len(chunk)
+                for name, fit_seed in fits(who, job, seed):
+                    pending = [e for e in job.examples if (name, job.task.name, e.id) not in known]
+                    done += len(job.examples) - len(pending)
+                    for chunk in _chunks(pending, max(1, SEQUENCES_PER_CHUNK // job.family.n)):
+                        if progress is not None:
+                            progress(done, total, f"benchmark · {name} · {job.task.name}")
+                        for result, seconds in _answers(who, job, chunk, fit_seed, judge):
+                            record.append(name, result, seconds)
+                        done += len(chunk)
     if progress is not None:
         progress(done, total, "benchmark · done")
     return record_path
@@ -132,17 +138,26 @@ def answers(model: Model, job: Work) -> bool:
     return not isinstance(model, Baseline) or model.can_answer(job.task, job.examples[0])
 
 
-def _answer(
-    model: Model, job: Work, chunk: Sequence[Example], seed: int, judge: Verifier, record: RunRecord
-) -> None:
-    """Predict, judge and write one chunk."""
+def fits(model: Model, job: Work, seed: int) -> list[tuple[str, int]]:
+    """The names under which a record holds a model's answers to a task, and the seed of each.
+
+    A baseline whose fit depends on a seed is fitted as often as the family asks, with seeds from 1; all others run once.
+    """
+    if job.family.seeds > 1 and getattr(model, "seeded", False):
+        return [(run_name(model.name, one), one) for one in range(1, job.family.seeds + 1)]
+    return [(model.name, seed)]
+
+
+def _answers(
+    model: Model, job: Work, chunk: Sequence[Example], seed: int, judge: Verifier
+) -> Iterator[tuple[Result, float]]:
+    """Predict and judge one chunk; each result with the seconds that its prediction took."""
     started = time.perf_counter()
     predictions = model.predict(chunk, job.family.n, seed)
     seconds = round((time.perf_counter() - started) / len(chunk), 6)
     verdicts = iter(judge.verify(_items(job.task.name, chunk, predictions)))
     for example, prediction in zip(chunk, predictions, strict=True):
-        judged = tuple(next(verdicts) for _ in prediction.completions)
-        record.append(model.name, Result(example, prediction, judged), seconds)
+        yield Result(example, prediction, tuple(next(verdicts) for _ in prediction.completions)), seconds
 
 
 def _items(
@@ -161,6 +176,7 @@ def _chunks(examples: Sequence[Example], size: int) -> Iterator[Sequence[Example
 
 @contextlib.contextmanager
 def service() -> Iterator[Verifier]:
+    """A pool of verification workers, stopped on leaving."""
     from mmai_gym.verify import VerificationService
 
     with VerificationService() as service:
@@ -193,8 +209,9 @@ def _header(
 
 
 def _checksums(model: Model, work: Sequence[Work]) -> dict[str, str]:
-    """SHA-256 of the weights and of every data file behind the tasks."""
+    """SHA-256 of the weights and of every data file behind the tasks, and the stamps of the oracles that judge."""
     known = {"embedded", *sources.list_datasets()}
     names = sorted({name for job in work for name in job.task.sources if name in known})
     data = {f"{name}/{file}": sha for name in names for file, sha in sources.checksums(name).items()}
-    return {**getattr(model, "checksums", {}), **data}
+    judges = {f"oracle/{one.name}": stamp(one) for job in work for one in job.task.judged_with}
+    return {**getattr(model, "checksums", {}), **data, **judges}

@@ -190,6 +190,7 @@ def _rows(family: str, name: str, model: str, runs: Sequence[Sequence[Result]]) 
             float(np.std([run[metric].value for run in scored])) if len(runs) > 1 else math.nan,
         )
         for metric in scored[0]
+        if all(metric in run for run in scored)
     ]
 
 

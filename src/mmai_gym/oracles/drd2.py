@@ -26,7 +26,7 @@ from mmai_gym.oracles.cache import Memory
 
 TEACHER = "drd2-surrogate"
 FILE = "drd2.npz"
-SHA256 = "TBD"
+SHA256 = "cdcea28324b3e6c6588f823aa75d7caca176a674965054723b59c1dd2f847e9b"
 """Of the arrays."""
 
 BITS = 2048
