@@ -200,8 +200,8 @@ class Ensemble:
 
     def _outputs(self, batch: Graphs) -> Floats:
         kinds, vectors = self._atom_vectors(batch)
-        # Atom by atom in single precision, as chemprop adds them: in a chain of 150 equal atoms the rounding goes one way all
-        # along, and a sum that lost nothing would give other numbers than those that are to be reproduced.
+        # Atom by atom in single precision, as chemprop adds them: in a chain of 150 equal atoms the rounding goes one way
+        # all along, and a sum that lost nothing would give other numbers than those that are to be reproduced.
         found = np.stack(
             [
                 vectors[:, kinds[first:after]].sum(axis=1)
