@@ -8,7 +8,7 @@ generated, and, rounded to two decimals, of the inputs and candidates of MuMO's 
 shipped. What is measured comes from five other fits, each without a fifth of the molecules: a Murcko scaffold of Jin's is
 held out as a whole, a BDQ input with all of its candidates, and a molecule that stands in both with the latter. Beside it
 stand Jin's inputs (score below 0.05) and targets (above 0.5), of which only the side is known; none of them is in any fit
-unless it is one of the molecules above. Width of the kernel and weight of the penalty were chosen on the first of these folds.
+unless it is one of the molecules above. Width of the kernel and weight of the penalty were chosen on the first fold.
 """
 
 from __future__ import annotations
