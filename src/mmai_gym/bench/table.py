@@ -128,7 +128,7 @@ def table(record: str | Path) -> Table:
     config = opened.header.config
     results = opened.results(tasks.get)
     families = [family | {"tasks": _known(family["tasks"])} for family in config["families"]]
-    models = tuple(dict.fromkeys([config["model"], *config["baselines"]]))
+    models = tuple(dict.fromkeys([config["model"], *config.get("variants", []), *config["baselines"]]))
     models = tuple(model for model in models if any(model_of(who) == model for who, _ in results))
     rows = tuple(
         row
