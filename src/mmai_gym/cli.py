@@ -436,6 +436,10 @@ def bench(
             metavar="KEY=VALUE", help="How it is asked, such as shots=4; more for endpoints. May be given often."
         ),
     ] = None,
+    forward: Annotated[
+        str,
+        typer.Option(metavar="MODEL", help="Makes products of proposed reactants again, where the suite asks."),
+    ] = "",
     out: Annotated[Path, typer.Option(help="Record file.")] = Path(),
     as_json: JsonOption = False,
 ) -> None:
@@ -444,10 +448,11 @@ def bench(
     from mmai_gym import models
 
     loaded = models.load_model(model, ask or ())
+    judge = models.load_model(forward) if forward else None
     protocol = room.load_suite(suite)
     record = models.record_path(model, protocol.name) if out == Path() else out
     with progress_bar() as progress:
-        room.run(loaded, protocol, record, limit=limit or None, seed=seed, progress=progress)
+        room.run(loaded, protocol, record, limit=limit or None, seed=seed, progress=progress, forward=judge)
     _print_table(record, as_json)
     stderr.print(f"record: {record}", markup=False)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mmai_gym import sources, tasks
+from mmai_gym.bench.round_trip import with_round_trips
 from mmai_gym.bench.suite import Family, Suite
 from mmai_gym.bench.table import run_name
 from mmai_gym.contracts import (
@@ -31,7 +32,7 @@ from mmai_gym.contracts import (
     Task,
     Verdict,
 )
-from mmai_gym.models import Baseline, TrainingSets, baseline
+from mmai_gym.models import Augmented, Baseline, TrainingSets, baseline
 from mmai_gym.oracles import stamp
 from mmai_gym.records import RunHeader, RunRecord
 from mmai_gym.tasks.rendering import template_hash
@@ -57,6 +58,7 @@ def run(
     seed: int = 0,
     progress: Progress | None = None,
     verifier: Verifier | None = None,
+    forward: Model | None = None,
 ) -> Path:
     """Run `suite` on `model` and on its baselines, into the record at `record_path`; returns that path.
 
@@ -64,6 +66,7 @@ def run(
         limit: at most so many examples per task; None for all.
         seed: of the samples. Part of the record's header, like the limit and the checksum of the weights: a record
             that was begun with other settings is refused.
+        forward: answers the forward task of a family that names one, for round trips.
         verifier: a pool of verification workers is started, and stopped again, where none is given.
 
     Raises:
@@ -74,6 +77,8 @@ def run(
     # Missing libraries and data shall show before the first hour of inference, not after it.
     training = TrainingSets()
     models: list[Model] = [model, *(baseline(name, training) for name in suite.baselines if name != model.name)]
+    copies = dict.fromkeys(family.augmented for family in suite.families if family.augmented)
+    models[1:1] = [Augmented(model, count) for count in copies]
     work = [
         Work(family, tasks.get(name), subset(tasks.get(name).examples(split), limit))
         for family in suite.families
@@ -84,7 +89,9 @@ def run(
     )
     done = 0
     with contextlib.ExitStack() as stack:
-        record = stack.enter_context(RunRecord.open(record_path, _header(model, suite, work, split, limit, seed)))
+        record = stack.enter_context(
+            RunRecord.open(record_path, _header(model, suite, work, split, limit, seed, forward))
+        )
         known = record.done()
         judge = verifier or stack.enter_context(service())
         for who in models:
@@ -94,10 +101,13 @@ def run(
                 for name, fit_seed in fits(who, job, seed):
                     pending = [e for e in job.examples if (name, job.task.name, e.id) not in known]
                     done += len(job.examples) - len(pending)
-                    for chunk in _chunks(pending, max(1, SEQUENCES_PER_CHUNK // job.family.n)):
+                    for chunk in _chunks(pending, chunk_size(who, job.family)):
                         if progress is not None:
                             progress(done, total, f"benchmark · {name} · {job.task.name}")
-                        for result, seconds in _answers(who, job, chunk, fit_seed, judge):
+                        results, seconds = _answered(who, job, chunk, fit_seed, judge)
+                        if forward is not None and job.family.forward:
+                            results = with_round_trips(results, forward, job.family.forward, seed)
+                        for result in results:
                             record.append(name, result, seconds)
                         done += len(chunk)
     if progress is not None:
@@ -135,6 +145,8 @@ def answers(model: Model, job: Work) -> bool:
     """Whether the model can answer this task at all; only baselines cannot answer everything."""
     if not job.examples:
         return False
+    if isinstance(model, Augmented):
+        return job.family.augmented == model.copies and answers(model.model, job)
     return not isinstance(model, Baseline) or model.can_answer(job.task, job.examples[0])
 
 
@@ -148,16 +160,24 @@ def fits(model: Model, job: Work, seed: int) -> list[tuple[str, int]]:
     return [(model.name, seed)]
 
 
-def _answers(
+def chunk_size(model: Model, family: Family) -> int:
+    """Examples that are answered between two writes to the record."""
+    return max(1, SEQUENCES_PER_CHUNK // (family.n * getattr(model, "copies", 1)))
+
+
+def _answered(
     model: Model, job: Work, chunk: Sequence[Example], seed: int, judge: Verifier
-) -> Iterator[tuple[Result, float]]:
-    """Predict and judge one chunk; each result with the seconds that its prediction took."""
+) -> tuple[list[Result], float]:
+    """The judged answers to one chunk, and the seconds that the prediction of one example took."""
     started = time.perf_counter()
     predictions = model.predict(chunk, job.family.n, seed)
     seconds = round((time.perf_counter() - started) / len(chunk), 6)
     verdicts = iter(judge.verify(_items(job.task.name, chunk, predictions)))
-    for example, prediction in zip(chunk, predictions, strict=True):
-        yield Result(example, prediction, tuple(next(verdicts) for _ in prediction.completions)), seconds
+    results = [
+        Result(example, prediction, tuple(next(verdicts) for _ in prediction.completions))
+        for example, prediction in zip(chunk, predictions, strict=True)
+    ]
+    return results, seconds
 
 
 def _items(
@@ -184,7 +204,13 @@ def service() -> Iterator[Verifier]:
 
 
 def _header(
-    model: Model, suite: Suite, work: Sequence[Work], split: Split, limit: int | None, seed: int
+    model: Model,
+    suite: Suite,
+    work: Sequence[Work],
+    split: Split,
+    limit: int | None,
+    seed: int,
+    forward: Model | None,
 ) -> RunHeader:
     families = [
         {**family.model_dump(mode="json"), "tasks": list(family.task_names())} for family in suite.families
@@ -194,11 +220,16 @@ def _header(
         config={
             "suite": suite.name,
             "model": model.name,
+            "variants": [
+                f"{model.name} x{count}"
+                for count in dict.fromkeys(f.augmented for f in suite.families if f.augmented)
+            ],
             "baselines": list(suite.baselines),
             "families": families,
             "split": split,
             "limit": limit,
             "omitted": {job.task.name: dict(left) for job in work if (left := job.task.omitted())},
+            **({"forward": forward.name} if forward is not None else {}),
             **({"exclusions": excluded} if (excluded := getattr(model, "exclusions", {})) else {}),
         },
         tasks={job.task.name: job.task.version for job in work},

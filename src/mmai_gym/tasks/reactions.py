@@ -10,7 +10,7 @@ does the same before it answers. The first rank is affected by invalid candidate
 
 `top_k_stereo_blind` forgives stereo: both sets are compared without it. Where verdicts carry `round_trip` (whether a model
 of the forward reaction makes the product of the answer again; Schwaller et al. 2020), `round_trip_top_k` is the share of
-examples with such an answer among the first k.
+examples with such an answer among the first k, and `reranked_top_k` is `top_k` with those answers moved to the front.
 
 The class of a reaction is unknown to the model. Where a source knows it, it stands in the example's `reaction_class`,
 which no question shows, and `top_1_class_N` is the accuracy within that class.
@@ -19,11 +19,10 @@ which no question shows, and `top_1_class_N` is the accuracy within that class.
 from __future__ import annotations
 
 import functools
-import re
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,14 +40,12 @@ from mmai_gym.contracts import (
     Verdict,
     Words,
 )
-from mmai_gym.molecules import canonical_set
+from mmai_gym.molecules import canonical_set, flat
 from mmai_gym.stats import proportion
 from mmai_gym.tasks.base import BaseTask, LazyExamples
 from mmai_gym.tasks.scoring import decided, exact_rate, structure_metrics
 
 RANKS = (1, 3, 5, 10)
-_STEREO = re.compile(r"[/\\]|@+(?:(?:TH|AL|SP|TB|OH)\d+)?")
-"""Marks of stereo in a SMILES: at bonds and at atoms, centres of metals included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +127,9 @@ class ReactionTask(BaseTask):
         metrics = {f"top_{k}": exact_rate(results, k, self.clusters) for k in ranks(results)}
         for component, name in COMPONENT_RATES.items():
             metrics |= self.component_rates(results, component, name)
+        if any(name.startswith("round_trip") for name in metrics):
+            again = [_round_trips_first(result) for result in results]
+            metrics |= {f"reranked_top_{k}": exact_rate(again, k, self.clusters) for k in ranks(results)}
         return metrics | structure_metrics(results) | _by_class(results)
 
     def component_rates(self, results: Sequence[Result], component: str, name: str) -> dict[str, Estimate]:
@@ -148,6 +148,19 @@ class ReactionTask(BaseTask):
         }
 
 
+def _round_trips_first(result: Result) -> Result:
+    """The result with answers that come back before those that do not, each in their order."""
+    order = sorted(
+        range(len(result.verdicts)), key=lambda i: -result.verdicts[i].components.get("round_trip", 0.0)
+    )
+    completions = tuple(result.prediction.completions[i] for i in order)
+    return Result(
+        result.example,
+        replace(result.prediction, completions=completions),
+        tuple(result.verdicts[i] for i in order),
+    )
+
+
 COMPONENT_RATES = {"stereo_blind": "top_{k}_stereo_blind", "round_trip": "round_trip_top_{k}"}
 """Components of a verdict that are counted up to each rank, and the metric's name."""
 
@@ -155,8 +168,7 @@ COMPONENT_RATES = {"stereo_blind": "top_{k}_stereo_blind", "round_trip": "round_
 @functools.lru_cache(maxsize=100_000)
 def flat_set(smiles: str) -> str:
     """A canonical set of molecules without stereo, as a canonical set."""
-    flat = _STEREO.sub("", smiles)
-    return smiles if flat == smiles else canonical_set(flat)
+    return canonical_set(flat(smiles)) if any(mark in smiles for mark in "@/\\") else smiles
 
 
 def _overlap(given: Counter[str], gold: Counter[str]) -> float:
