@@ -151,13 +151,13 @@ def exact(smiles: Sequence[str]) -> dict[str, Floats]:
     found: dict[str, Floats] = {}
     for part in (PROBABILITIES, VALUES):
         ensemble, finish = admet_ai._loaded(part.folder)
-        widened = {
+        widened: dict[str, Any] = {
             field.name: getattr(ensemble, field.name).astype(np.float64)
             for field in dataclasses.fields(ensemble)
             if isinstance(getattr(ensemble, field.name), np.ndarray)
         }
-        readout = tuple((w.astype(np.float64), b.astype(np.float64)) for w, b in ensemble.readout)
-        double = dataclasses.replace(ensemble, **widened, readout=readout)
+        widened["readout"] = tuple((w.astype(np.float64), b.astype(np.float64)) for w, b in ensemble.readout)
+        double = dataclasses.replace(ensemble, **widened)
         found |= dict(
             zip(part.units, finish(double.outputs([parse(s) for s in smiles])).mean(axis=0).T, strict=True)
         )
@@ -209,12 +209,13 @@ def differences(one: dict[str, Floats], other: dict[str, Floats], smiles: Sequen
         if not outputs:
             continue
         apart = np.abs(np.array([one[name] - other[name] for name in outputs]))
-        output, place = np.unravel_index(int(apart.argmax()), apart.shape)
+        output, place = map(int, np.unravel_index(int(apart.argmax()), apart.shape))
+        text = smiles[place]
         found[kind] = {
             "largest": float(f"{apart.max():.3g}"),
             "output": outputs[output],
             "value": float(f"{other[outputs[output]][place]:.6g}"),
-            "molecule": smiles[place] if len(smiles[place]) < 200 else smiles[place][:200] + "...",
+            "molecule": text if len(text) < 200 else text[:200] + "...",
         }
     return found
 

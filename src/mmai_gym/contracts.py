@@ -323,6 +323,8 @@ class Task(Protocol):
     sources: tuple[str, ...]
     properties: tuple[str, ...]
     """Names that its Property spans use; a from-scratch tokenizer gives each a token of its own."""
+    judged_with: tuple[Oracle, ...]
+    """Oracles whose values decide on verdicts; their stamps belong to every record."""
 
     @property
     def verifier_version(self) -> str:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mmai_gym import oracles
 from mmai_gym.bench import load_suite, render_text, run, table
 from mmai_gym.models import baseline
+from mmai_gym.oracles import stamp
 
 pytestmark = pytest.mark.slow
 
@@ -34,3 +36,4 @@ def test_the_embedded_suite_runs_and_every_family_has_a_headline_for_its_trivial
     assert found.validity["baseline:copy"].value == 1.0
     assert "families beaten" in render_text(found)
     assert any(name.startswith("embedded/") for name in found.header.checksums)
+    assert found.header.checksums["oracle/sa"] == stamp(oracles.get("sa"))

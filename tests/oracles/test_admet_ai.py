@@ -91,7 +91,7 @@ def test_the_protocols_have_all_their_oracles_among_the_probabilities() -> None:
 
 def test_all_sets_are_tasks_where_the_weights_are() -> None:
     registered = {name for name in tasks.names() if "mumo/" in name}
-    every = {definition.task for definition in (*MUMO, *C_MUMO)}
+    every = {one.task for one in (*MUMO, *C_MUMO)}
     assert registered == (every if admet_ai.installed() else {"optimization/mumo/dpq"})
     for name in registered:
         version = tasks.get(name).verifier_version

@@ -185,7 +185,7 @@ def _compare(
             higher_is_better=metric not in _ERRORS,
             resampling=resampling,
         )
-        return Comparison(task.name, metric, *names[:2], *values, found.estimate, found.p_value, math.nan)
+        return Comparison(task.name, metric, names[0], names[1], *values, found.estimate, found.p_value, math.nan)
     raise UsageError(f"{task.name} has no results to compare")
 
 

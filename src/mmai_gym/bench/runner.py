@@ -33,6 +33,7 @@ from mmai_gym.contracts import (
     Verdict,
 )
 from mmai_gym.models import Augmented, Baseline, TrainingSets, baseline
+from mmai_gym.oracles import stamp
 from mmai_gym.records import RunHeader, RunRecord
 from mmai_gym.tasks.rendering import template_hash
 
@@ -239,8 +240,9 @@ def _header(
 
 
 def _checksums(model: Model, work: Sequence[Work]) -> dict[str, str]:
-    """SHA-256 of the weights and of every data file behind the tasks."""
+    """SHA-256 of the weights and of every data file behind the tasks, and the stamps of the oracles that judge."""
     known = {"embedded", *sources.list_datasets()}
     names = sorted({name for job in work for name in job.task.sources if name in known})
     data = {f"{name}/{file}": sha for name in names for file, sha in sources.checksums(name).items()}
-    return {**getattr(model, "checksums", {}), **data}
+    judges = {f"oracle/{one.name}": stamp(one) for job in work for one in job.task.judged_with}
+    return {**getattr(model, "checksums", {}), **data, **judges}

@@ -124,7 +124,7 @@ class AdmetModel(PropertyModel):
         super().__init__(Memory(), Disk(f"{self.version}-{self.checksum}", len(self.properties)))
         self._part = part
 
-    def compute(self, mols: Sequence[Mol]) -> npt.NDArray[np.float64]:
+    def compute(self, mols: Sequence[Mol]) -> npt.NDArray[np.float32]:
         ensemble, finish = _loaded(self._part.folder)
         return finish(ensemble.outputs(mols)).mean(axis=0)
 
@@ -136,7 +136,7 @@ class _Finish:
     mean: npt.NDArray[np.float32] | None
     scale: npt.NDArray[np.float32] | None
 
-    def __call__(self, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def __call__(self, outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self.mean is None or self.scale is None:
             return 1.0 / (1.0 + np.exp(-outputs))
         return outputs * self.scale + self.mean

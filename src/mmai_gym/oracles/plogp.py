@@ -44,7 +44,13 @@ def _standard(value: float, scale: tuple[float, float]) -> float:
 
 def largest_cycle(mol: Chem.Mol) -> int:
     """Atoms in the largest cycle of the basis that starts at the first atom of each part; 0 without a cycle."""
-    neighbours = [sorted(other.GetIdx() for other in atom.GetNeighbors()) for atom in mol.GetAtoms()]
+    neighbours: list[list[int]] = [[] for _ in range(mol.GetNumAtoms())]
+    for bond in map(mol.GetBondWithIdx, range(mol.GetNumBonds())):
+        one, other = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+        neighbours[one].append(other)
+        neighbours[other].append(one)
+    for row in neighbours:
+        row.sort()
     largest = 0
     unseen = set(range(len(neighbours)))
     while unseen:

@@ -90,11 +90,11 @@ class _Screen:
                 (a.GetAtomicNum(), a.GetIsAromatic(), a.IsInRing(), a.GetFormalCharge(), a.GetIsotope()),
                 len(numbers),
             )
-            for a in mol.GetAtoms()
+            for a in map(mol.GetAtomWithIdx, range(mol.GetNumAtoms()))
         ]
         links = {
             (kinds[b.GetBeginAtomIdx()], b.GetBondType(), b.IsInRing(), kinds[b.GetEndAtomIdx()])
-            for b in mol.GetBonds()
+            for b in map(mol.GetBondWithIdx, range(mol.GetNumBonds()))
         }
         seen = list(numbers)
         met = 0

@@ -63,7 +63,8 @@ def synthetic_accessibility(mol: Chem.Mol) -> float:
     """
     ids, scores = _fragments()
     environments = _generator.GetSparseCountFingerprint(mol).GetNonzeroElements()
-    keys = np.fromiter(environments.keys(), dtype=np.int64, count=len(environments))
+    # Of the table's own type: else numpy would convert the whole table for every molecule.
+    keys = np.fromiter(environments.keys(), dtype=np.uint32, count=len(environments))
     counts = np.fromiter(environments.values(), dtype=np.float64, count=len(environments))
     slots = np.minimum(np.searchsorted(ids, keys), len(ids) - 1)
     contributions = np.where(ids[slots] == keys, scores[slots], _UNSEEN_FRAGMENT)

@@ -54,10 +54,9 @@ def trick(source: str, target: str) -> str:
     """
     if found := unlike(source, target):
         return found
-    same_size = _traits(target).heavy_atoms == _traits(source).heavy_atoms
-    return (
-        "a stereoisomer of the input" if target != source and same_size and _flat(target) == _flat(source) else ""
-    )
+    if target == source or _traits(target).heavy_atoms != _traits(source).heavy_atoms:
+        return ""
+    return "a stereoisomer of the input" if _flat(target) == _flat(source) else ""
 
 
 def unlike(source: str, target: str) -> str:
@@ -102,7 +101,7 @@ class _Traits:
 @functools.lru_cache(maxsize=4096)
 def _traits(smiles: str) -> _Traits:
     mol = shared(smiles)
-    atoms = list(mol.GetAtoms())
+    atoms = [mol.GetAtomWithIdx(i) for i in range(mol.GetNumAtoms())]
     charged = [atom for atom in atoms if atom.GetFormalCharge()]
     return _Traits(
         _marks(atoms),
