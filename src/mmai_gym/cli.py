@@ -457,6 +457,26 @@ def bench(
     stderr.print(f"record: {record}", markup=False)
 
 
+@app.command("goal-directed")
+def goal_directed_command(
+    optimizers: Annotated[
+        list[str] | None, typer.Argument(metavar="[OPTIMIZER...]", help="graph-ga, screening; both by default.")
+    ] = None,
+    goal: Annotated[list[str] | None, typer.Option(help="One of PMO's tasks; all there are by default.")] = None,
+    seeds: Annotated[int, typer.Option(help="Searches of each, with seeds from 0.")] = 5,
+    calls: Annotated[int, typer.Option(help="Oracle calls of a search.")] = 10_000,
+    out: Annotated[Path, typer.Option(help="File of the searches.")] = Path("runs/goal-directed.jsonl"),
+) -> None:
+    """Search for molecules under a budget of oracle calls (PMO, Gao et al. 2022). Stopped, the same command goes on."""
+    from mmai_gym.bench import goal_directed as room
+
+    with progress_bar() as progress:
+        names = goal or list(room.goals())
+        room.run(optimizers or list(room.OPTIMIZERS), names, range(seeds), out, calls, progress)
+    print(room.render(room.read(out)))
+    stderr.print(f"searches: {out}", markup=False)
+
+
 @app.command()
 def score(
     record: Annotated[Path, typer.Argument(help="A run record, .jsonl or .jsonl.gz.")],
