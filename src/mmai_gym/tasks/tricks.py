@@ -50,13 +50,19 @@ def worthless(found: str, target: str) -> bool:
 def trick(source: str, target: str) -> str:
     """What disqualifies `target` as an improvement of `source`, or ''. Both are canonical SMILES.
 
-    Beside what makes it `unlike` the input: an answer that is merely a stereoisomer of it.
+    Beside what makes it `unlike` the input: an answer that is merely a stereoisomer of it, or a charged input with its
+    proton elsewhere.
     """
     if found := unlike(source, target):
         return found
-    if target == source or _traits(target).heavy_atoms != _traits(source).heavy_atoms:
+    answer = _traits(target)
+    if target == source or answer.heavy_atoms != _traits(source).heavy_atoms:
         return ""
-    return "a stereoisomer of the input" if _flat(target) == _flat(source) else ""
+    if _flat(target) == _flat(source):
+        return "a stereoisomer of the input"
+    if answer.separate_charges and _skeleton(target) == _skeleton(source):
+        return "a proton that has moved"
+    return ""
 
 
 def unlike(source: str, target: str) -> str:
