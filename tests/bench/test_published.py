@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mmai_gym import tasks
-from mmai_gym.bench import published, render_text, table, to_json, to_markdown
+from mmai_gym.bench import list_suites, load_suite, published, render_text, table, to_json, to_markdown
 from mmai_gym.bench.published import Figure, PublishedModel, differences, published_for, published_models
 from mmai_gym.records import RunHeader, RunRecord
 from mmai_gym.report.glossary import metric_meaning
@@ -35,6 +35,11 @@ def test_every_model_says_where_its_figures_come_from_and_stands_once_per_task()
         keys = {(model.name, task) for task in model.figures}
         assert not keys & seen, keys & seen
         seen |= keys
+
+
+def test_averages_stand_under_a_family_of_a_shipped_suite() -> None:
+    families = {family.name for name in list_suites() for family in load_suite(name).families} | {"goal-directed"}
+    assert {average.family for model in published_models() for average in model.averages} <= families
 
 
 def test_shares_are_shares_and_not_percent() -> None:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from mmai_gym.bench import list_suites, load_suite
-from mmai_gym.contracts import UsageError
+from mmai_gym.contracts import MissingExtra, UsageError
+from mmai_gym.oracles import admet_ai
+from mmai_gym.tasks.multi_property_sets import C_MUMO, MUMO
 
 FAMILY = '[[family]]\nname = "f"\ntasks = ["tiny"]\n'
 
@@ -40,8 +42,20 @@ def test_a_shipped_suite_names_whose_protocol_it_is_and_tasks_and_baselines_that
     assert suite.description.endswith(".")
     for family in suite.families:
         assert family.protocol and family.note, family.name
-        assert family.task_names() or not family.tasks
+        if family.extra and not admet_ai.installed():
+            with pytest.raises(MissingExtra, match=r"mmai-gym\[oracles\]"):
+                family.task_names()
+        else:
+            assert len(family.task_names()) >= len(family.tasks)
         assert set(family.trivial) <= set(suite.baselines)
+
+
+def test_the_optimization_suite_names_all_sets_of_both_publications() -> None:
+    families = {family.name: family for family in load_suite("optimization").families}
+    assert set(families["optimization/mumo"].tasks) == {one.task for one in MUMO}
+    assert set(families["optimization/c-mumo"].tasks) == {one.task for one in C_MUMO}
+    new = next(family for family in load_suite("ood").families if "combinations" in family.name)
+    assert set(new.tasks) == {one.task for one in MUMO if one.distribution == "out"}
 
 
 def test_protocols_are_to_the_letter() -> None:
@@ -53,8 +67,8 @@ def test_protocols_are_to_the_letter() -> None:
     assert {family.n for family in optimization.families} == {20}
     assert {"baseline:good-constant", "baseline:nearest-good"} <= set(optimization.baselines)
     ood = load_suite("ood")
-    cold = [task for family in ood.families for task in family.task_names() if task.startswith("activity/")]
-    assert all("cold" in task for task in cold)
+    activity = [task for family in ood.families for task in family.tasks if task.startswith("activity/")]
+    assert activity and all("cold" in task for task in activity)
 
 
 @pytest.mark.parametrize(

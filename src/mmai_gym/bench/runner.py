@@ -233,7 +233,8 @@ def _header(
             **({"exclusions": excluded} if (excluded := getattr(model, "exclusions", {})) else {}),
         },
         tasks={job.task.name: job.task.version for job in work},
-        checksums=_checksums(model, work),
+        checksums=_checksums(model, work)
+        | {f"forward/{k}": v for k, v in getattr(forward, "checksums", {}).items()},
         prompts={"template": template_hash(), **getattr(model, "prompts", {})},
         seeds={"bench": seed},
     )

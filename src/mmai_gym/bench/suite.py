@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mmai_gym import tasks
 from mmai_gym.bench.published import checked_setting
-from mmai_gym.contracts import UsageError
+from mmai_gym.contracts import MissingExtra, UsageError
 from mmai_gym.models import BASELINES
 
 
@@ -28,6 +28,7 @@ class Family(BaseModel):
         augmented: written forms of each test molecule in a second row of the model, whose answers are merged by votes; 0
             for no such row.
         forward: the task that a forward model is asked for round trips, where one is given to the run; '' for none.
+        extra: what must be installed for all of its tasks to exist; '' where nothing is missing in a plain installation.
         seeds: fits of each baseline whose fit depends on a seed; the table shows their mean and standard deviation.
         trivial: baselines without chemistry; the family counts as beaten when the model is better than the best of
             them, with separated 95 % intervals, on more than half of the tasks.
@@ -44,6 +45,7 @@ class Family(BaseModel):
     seeds: int = Field(default=1, ge=1)
     augmented: int = Field(default=0, ge=0)
     forward: str = ""
+    extra: str = ""
     trivial: tuple[str, ...] = Field(default=("baseline:constant",), min_length=1)
     setting: dict[str, bool | int | str] = Field(default_factory=dict)
     note: str = ""
@@ -58,8 +60,14 @@ class Family(BaseModel):
 
         Raises:
             UsageError: a prefix matches no task.
+            MissingExtra: it does not because `extra` is not installed. A suite is never quietly a smaller one.
         """
-        return tuple(dict.fromkeys(name for prefix in self.tasks for name in tasks.match(prefix)))
+        try:
+            return tuple(dict.fromkeys(name for prefix in self.tasks for name in tasks.match(prefix)))
+        except UsageError as error:
+            if not self.extra:
+                raise
+            raise MissingExtra(f"{self.name}: {error}; run: pip install 'mmai-gym[{self.extra}]'") from None
 
 
 class Suite(BaseModel):

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from mmai_gym.contracts import AnswerForm, InvalidMolecule, Property, Question, Structure
 from mmai_gym.models.baselines.base import Baseline, Fitted, Reply, TrainingSet
@@ -94,14 +95,16 @@ def _prints(smiles: tuple[str, ...]) -> list[Fingerprint]:
 
 @functools.lru_cache(maxsize=64)
 def good_molecules(goals: Goals) -> tuple[str, ...]:
-    """The library, best first: by the worst of a molecule's ranks among all, one rank for each goal."""
+    """The library, best first: by the worst of a molecule's ranks among all, one rank for each goal, then by their sum."""
     library = _library()
-    worst = np.full(len(library), np.inf)
-    for name, goal in goals:
-        values = ORACLES[name].predict(library)
-        wanted = np.where(np.isnan(values), -np.inf, values if goal == "up" else -values)
-        worst = np.minimum(worst, np.searchsorted(np.sort(wanted), wanted))
-    return tuple(library[i] for i in np.argsort(-worst, kind="stable"))
+    ranks = np.array([_ranks(ORACLES[name].predict(library), goal) for name, goal in goals])
+    return tuple(library[i] for i in np.lexsort((-ranks.sum(axis=0), -ranks.min(axis=0))))
+
+
+def _ranks(values: npt.NDArray[np.float64], goal: Literal["up", "down"]) -> npt.NDArray[np.intp]:
+    """How many molecules each one is better than; one without a value than none."""
+    wanted = np.where(np.isnan(values), -np.inf, values if goal == "up" else -values)
+    return np.searchsorted(np.sort(wanted), wanted)
 
 
 @functools.cache
