@@ -247,7 +247,7 @@ def shipped(molecules: Sequence[Scored]) -> dict[str, Any]:
     own = {one.smiles: machine.score(parse(one.smiles)) for one in molecules}
     each = (time.process_time() - began) / len(molecules)
     known = frozenset(own)
-    lists = [m.smiles for name in ("drd2-test", "drd2-valid", "drd2-targets") for m in jin.inputs(name)]  # type: ignore[arg-type]
+    lists = [m.smiles for name in ("drd2-test", "drd2-valid", "drd2-targets") for m in jin.inputs(name)]
     others = {text: machine.score(parse(text)) for text in lists}
     scores, values = np.array([one.score for one in molecules]), np.array([own[one.smiles] for one in molecules])
     return {

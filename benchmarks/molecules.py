@@ -1,20 +1,25 @@
 """What the views of a molecule cost, and whether every molecule of two large lists comes back from them.
 
     python benchmarks/molecules.py table --out docs/results/views-speed.json
+    python benchmarks/molecules.py space --out docs/results/views-space.json
     python benchmarks/molecules.py roundtrip --out docs/results/views.json --listed docs/results/views-listed.csv.gz
 
 `table`: CPU time of each view on one core against the library calls that it cannot do without, taken in turns on the
 same molecules; the batch form on two workers against one; memory of the batch form on 10,000 and on 300,000 molecules.
-The bare call of a view that is read back before it is given out includes that reading, see `BARE`. `roundtrip`: all
-249,455 molecules of ZINC250k and 78,102 of ChEMBL through every flat view and back. It works in shards, appends each to
-a file in the cache as it is done, and goes on from there when it is started again (by other code it starts anew);
-`--limit` takes so many molecules of each list, evenly spread. Molecules that a view refuses are listed with list,
-number (from 1, in what was taken of the list), view and reason.
+Bare calls are in `bare_views.py`; that of a view which is read back before it is given out includes that reading, and
+molecules that a view refuses are left out. `space`: 1,000 embedded molecules with generated conformers, the EGFR
+ligands of the RDKit wheel and the QM9 geometries, through every form in space and back: same molecule by connectivity
+and stereo, and the largest RMSD; `--qm7 ARCHIVE` adds the geometries of a tar archive of plain XYZ files. `roundtrip`:
+all 249,455 molecules of ZINC250k and 78,102 of ChEMBL through every flat view and back. It works in shards, appends each
+to a file in the cache as it is done, and goes on from there when it is started again (by other code it starts anew);
+`--limit` takes so many molecules of each list, evenly spread. Molecules that a view refuses are listed with list, number
+(from 1, in what was taken of the list), view and reason.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import gzip
 import hashlib
@@ -22,17 +27,37 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
+import tarfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+import numpy as np
+
 import mmai_gym.molecules
+from bare_views import BARE
+from mmai_gym.contracts import InvalidMolecule
+from mmai_gym.molecules import (
+    VIEWS,
+    Conformer,
+    canonical,
+    convert,
+    convert_all,
+    from_plain_xyz,
+    from_sdf,
+    perceived_smiles,
+    rmsd,
+    sdf_records,
+)
 from mmai_gym.molecules.round_trips import FLAT_VIEWS, Finding, round_trips
 from mmai_gym.records import library_versions
-from mmai_gym.sources import cache_dir, molecule_lists
+from mmai_gym.sources import cache_dir, embedded, molecule_lists, qm9
 from mmai_gym.workers import Outcome, WorkerPool
 
 Report = dict[str, Any]
@@ -44,26 +69,210 @@ VIEW_MODULES = (
     "toolkit", "views",
 )  # fmt: skip
 EXAMPLES = 3
+ROUNDS = 7
+BLOCK = 20
+SPACE_VIEWS = tuple(name for name, view in VIEWS.items() if view.dimensions == 3)
 LISTS = {"zinc": molecule_lists.zinc, "chembl": molecule_lists.chembl}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
+    speed = commands.add_parser("table")
+    speed.add_argument("--molecules", type=int, default=400)
+    speed.add_argument("--batch", type=int, default=20_000)
+    speed.add_argument("--sizes", type=int, nargs=2, default=[10_000, 300_000])
+    space = commands.add_parser("space")
+    space.add_argument("--molecules", type=int, default=1_000)
+    space.add_argument("--qm7", type=Path, default=None)
     trips = commands.add_parser("roundtrip")
     trips.add_argument("--limit", type=int, default=0)
     trips.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    trips.add_argument("--out", type=Path, default=None)
     trips.add_argument("--listed", type=Path, default=None)
+    for command in (speed, space, trips):
+        command.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
 
-    report = roundtrip(options.limit, options.workers, options.listed)
+    if options.command == "table":
+        report = table(options.molecules, options.batch, options.sizes)
+    elif options.command == "space":
+        report = in_space(options.molecules, options.qm7)
+    else:
+        report = roundtrip(options.limit, options.workers, options.listed)
     text = json.dumps({"command": " ".join(["python", *sys.argv])} | report, indent=1) + "\n"
     if options.out:
         options.out.write_text(text, encoding="utf-8")
     else:
         print(text, end="")
     sys.exit(1 if report.get("changed") else 0)
+
+
+# -------------------------------------------------------------------------------------------------------- the table
+
+
+def table(molecules: int, batch: int, sizes: Sequence[int]) -> Report:
+    """Overhead of each flat view, speed-up of the batch form, and its memory."""
+    rows = [row.smiles for row in molecule_lists.zinc()]
+    report: Report = {
+        "libraries": library_versions(["mmai-gym", "rdkit", "selfies"]),
+        "cores": os.cpu_count(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "overhead": {name: overhead(name, rows[:: len(rows) // molecules]) for name in BARE},
+        "batch": {to: speed_up(rows[:batch], to) for to in ("smiles", "graph", "selfies")},
+        "memory": [memory(rows, size) for size in sizes],
+    }
+    for name, one in report["overhead"].items():
+        share = 100 * one["overhead"]
+        print(f"{name:18} {one['bare_us']:7.0f} us bare {share:6.1f} % more as a view", file=sys.stderr)
+    return report
+
+
+def overhead(name: str, texts: Sequence[str]) -> Report:
+    """CPU time of the view over that of the bare calls, which take turns; the median of the rounds' ratios."""
+    view, bare = partial(convert, to=name), BARE[name]
+    kept = [text for text in texts if succeeds(view, text) and succeeds(bare, text)]
+    ratios, spent = [], 0.0
+    for turn in range(ROUNDS):
+        seconds = {False: 0.0, True: 0.0}
+        for place, start in enumerate(range(0, len(kept), BLOCK)):
+            for is_view in (False, True) if (place + turn) % 2 else (True, False):
+                seconds[is_view] += cpu_seconds(view if is_view else bare, kept[start : start + BLOCK])
+        ratios.append(seconds[True] / seconds[False])
+        spent += seconds[False]
+    return {
+        "molecules": len(kept),
+        "bare_us": 1e6 * spent / ROUNDS / max(1, len(kept)),
+        "overhead": median(ratios) - 1,
+        "overhead_of_rounds": [ratio - 1 for ratio in sorted(ratios)],
+    }
+
+
+def succeeds(function: Callable[[str], Any], text: str) -> bool:
+    with contextlib.suppress(InvalidMolecule):
+        function(text)
+        return True
+    return False
+
+
+def cpu_seconds(function: Callable[[str], Any], texts: Sequence[str]) -> float:
+    before = time.process_time()
+    for text in texts:
+        function(text)
+    return time.process_time() - before
+
+
+def speed_up(texts: Sequence[str], to: str) -> Report:
+    """Wall seconds of `convert` in this process, and of the batch form on one and on two workers that already run."""
+    before = time.perf_counter()
+    for text in texts:
+        with contextlib.suppress(InvalidMolecule):
+            convert(text, to)
+    alone = time.perf_counter() - before
+    seconds = {workers: batch_seconds(texts, to, workers) for workers in (1, 2)}
+    return {
+        "molecules": len(texts),
+        "one_core_s": alone,
+        "one_worker_s": seconds[1],
+        "two_workers_s": seconds[2],
+        "speed_up": alone / seconds[2],
+        "speed_up_over_one_worker": seconds[1] / seconds[2],
+    }
+
+
+def batch_seconds(texts: Sequence[str], to: str, workers: int) -> float:
+    """From the first result on: processes start once, whatever the length of the batch."""
+    results = convert_all(texts, to, workers=workers)
+    next(results)
+    before = time.perf_counter()
+    for _ in results:
+        pass
+    return time.perf_counter() - before
+
+
+def memory(rows: Sequence[str], size: int) -> Report:
+    """The most that a fresh process holds while it converts so many molecules, MB; the list itself is in it."""
+    script = (
+        "import resource, itertools; from mmai_gym.molecules import convert_all; from mmai_gym.sources import "
+        "molecule_lists as m; rows = m.zinc(); it = (r.smiles for r in itertools.islice(itertools.cycle(rows), "
+        f"{size})); n = sum(1 for _ in convert_all(it, 'smiles', workers=2)); "
+        "print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    out = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    done, kilobytes = map(int, out.split())
+    return {"molecules": done, "peak_mb": kilobytes / 1024}
+
+
+# --------------------------------------------------------------------------------------------------------- in space
+
+
+def in_space(molecules: int, qm7: Path | None) -> Report:
+    """For each set: conformers, and for each form those that came back as another molecule and the largest RMSD."""
+    rows = embedded.molecules()
+    sets: dict[str, Iterable[Conformer]] = {
+        "generated": generated([row.smiles for row in rows[:: len(rows) // molecules]][:molecules]),
+        "egfr": map(from_sdf, sdf_records(egfr_text())),
+        "qm9": perceived(to_plain_xyz(row.symbols, row.coordinates) for row in qm9.molecules()),
+    }
+    if qm7:
+        sets["qm7"] = perceived(members(qm7))
+    return {
+        "libraries": library_versions(["mmai-gym", "rdkit"]),
+        "sets": {name: forms(conformers) for name, conformers in sets.items()},
+    }
+
+
+def generated(texts: Sequence[str]) -> Iterator[Conformer]:
+    for outcome in convert_all(texts, "conformer-arrays"):
+        if outcome.failure is None:
+            yield outcome.value
+
+
+def egfr_text() -> str:
+    return embedded.EGFR.path.read_text(encoding="utf-8")
+
+
+def to_plain_xyz(symbols: Sequence[str], coordinates: np.ndarray) -> str:
+    atoms = (f"{symbol} {x:.6f} {y:.6f} {z:.6f}" for symbol, (x, y, z) in zip(symbols, coordinates, strict=True))
+    return "\n".join((str(len(symbols)), "", *atoms))
+
+
+def members(archive: Path) -> Iterator[str]:
+    with tarfile.open(archive) as files:
+        for member in files:
+            stream = files.extractfile(member)
+            if stream is not None:
+                yield stream.read().decode()
+
+
+def perceived(texts: Iterable[str]) -> Iterator[Conformer]:
+    """Those whose bonds RDKit can tell."""
+    for text in texts:
+        with contextlib.suppress(InvalidMolecule):
+            yield from_plain_xyz(text)
+
+
+def forms(conformers: Iterable[Conformer]) -> Report:
+    count = 0
+    worst: dict[str, float] = dict.fromkeys(SPACE_VIEWS, 0.0)
+    changed: Counter[str] = Counter()
+    characters: dict[str, list[int]] = defaultdict(list)
+    for conformer in conformers:
+        count += 1
+        for name in SPACE_VIEWS:
+            value = convert(conformer, name)
+            back = convert(value, "conformer-arrays", source=name)
+            worst[name] = max(worst[name], rmsd(back, conformer))
+            same = canonical(back.smiles) == canonical(conformer.smiles)
+            if not same or perceived_smiles(back) != perceived_smiles(conformer):
+                changed[name] += 1
+            if isinstance(value, str):
+                characters[name].append(len(value))
+    return {
+        "conformers": count,
+        "changed": {name: changed[name] for name in SPACE_VIEWS},
+        "largest_rmsd": worst,
+        "median_characters": {name: median(lengths) for name, lengths in characters.items()},
+    }
 
 
 # ------------------------------------------------------------------------------------------------------- round trips

@@ -436,6 +436,10 @@ def bench(
             metavar="KEY=VALUE", help="How it is asked, such as shots=4; more for endpoints. May be given often."
         ),
     ] = None,
+    forward: Annotated[
+        str,
+        typer.Option(metavar="MODEL", help="Makes products of proposed reactants again, where the suite asks."),
+    ] = "",
     out: Annotated[Path, typer.Option(help="Record file.")] = Path(),
     as_json: JsonOption = False,
 ) -> None:
@@ -444,12 +448,33 @@ def bench(
     from mmai_gym import models
 
     loaded = models.load_model(model, ask or ())
+    judge = models.load_model(forward) if forward else None
     protocol = room.load_suite(suite)
     record = models.record_path(model, protocol.name) if out == Path() else out
     with progress_bar() as progress:
-        room.run(loaded, protocol, record, limit=limit or None, seed=seed, progress=progress)
+        room.run(loaded, protocol, record, limit=limit or None, seed=seed, progress=progress, forward=judge)
     _print_table(record, as_json)
     stderr.print(f"record: {record}", markup=False)
+
+
+@app.command("goal-directed")
+def goal_directed_command(
+    optimizers: Annotated[
+        list[str] | None, typer.Argument(metavar="[OPTIMIZER...]", help="graph-ga, screening; both by default.")
+    ] = None,
+    goal: Annotated[list[str] | None, typer.Option(help="One of PMO's tasks; all there are by default.")] = None,
+    seeds: Annotated[int, typer.Option(help="Searches of each, with seeds from 0.")] = 5,
+    calls: Annotated[int, typer.Option(help="Oracle calls of a search.")] = 10_000,
+    out: Annotated[Path, typer.Option(help="File of the searches.")] = Path("runs/goal-directed.jsonl"),
+) -> None:
+    """Search for molecules under a budget of oracle calls (PMO, Gao et al. 2022). Stopped, the same command goes on."""
+    from mmai_gym.bench import goal_directed as room
+
+    with progress_bar() as progress:
+        names = goal or list(room.goals())
+        room.run(optimizers or list(room.OPTIMIZERS), names, range(seeds), out, calls, progress)
+    print(room.render(room.read(out)))
+    stderr.print(f"searches: {out}", markup=False)
 
 
 @app.command()

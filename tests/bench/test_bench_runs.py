@@ -302,3 +302,53 @@ def test_a_comparison_resamples_together_what_a_task_says_is_shared(
     together = compare(contestant([first]), contestant([second]))[0]
     assert together.difference.value == alone.difference.value
     assert together.difference.n == -(-alone.difference.n // 10)
+
+
+class Seeded(Oracle):
+    """A baseline whose fit depends on the seed: it is right on more examples the higher its seed."""
+
+    name = "baseline:seeded"
+    seeded = True
+
+    def predict(self, examples: Sequence[Example], n: int, seed: int) -> list[Prediction]:
+        texts = [str(e.gold) if len(e.inputs["smiles"]) <= 8 * seed else "?" for e in examples]
+        return [
+            Prediction(e.id, (Completion(f"<answer>{t}</answer>"),)) for e, t in zip(examples, texts, strict=True)
+        ]
+
+
+def test_a_baseline_with_seeds_is_one_row_with_mean_and_standard_deviation(many: Any, tmp_path: Path) -> None:
+    suite = SUITE.model_copy(update={"families": (SUITE.families[0].model_copy(update={"seeds": 3}),)})
+    path = run(Seeded(), suite, tmp_path / "r.jsonl", verifier=Here())
+    names = {json.loads(line)["model"] for line in path.read_text().splitlines()[1:]}
+    assert names == {"baseline:seeded#1", "baseline:seeded#2", "baseline:seeded#3", "baseline:constant"}
+    found = table(path)
+    assert found.models == ("baseline:seeded", "baseline:constant")
+    row = found.headline("tiny/choice", "baseline:seeded")
+    assert row is not None
+    rates = [row_rate(path, f"baseline:seeded#{seed}") for seed in (1, 2, 3)]
+    assert row.runs == 3
+    assert row.estimate.value == pytest.approx(sum(rates) / 3)
+    # Of the population, as TDC's evaluation computes it.
+    assert row.spread == pytest.approx((sum((r - row.estimate.value) ** 2 for r in rates) / 3) ** 0.5)
+    assert "3 seeds" in row.estimate.method
+    text = render_text(found, width=200)
+    assert f"{row.estimate.value:.3g}+-{row.spread:.3g}" in text
+    assert "standard deviation over seeds, of seeded (3); every other model is one run" in text
+    assert contestant([path]).results.keys() == {"tiny/choice", "tiny/pair"}
+
+
+def row_rate(path: Path, model: str) -> float:
+    found = contestant([path], model).results["tiny/choice"]
+    return sum(result.first.reason is Reason.CORRECT for result in found) / len(found)
+
+
+def test_the_model_with_test_augmentation_has_a_row_of_its_own(many: Any, tmp_path: Path) -> None:
+    family = SUITE.families[1].model_copy(update={"augmented": 4})
+    suite = SUITE.model_copy(update={"families": (SUITE.families[0], family)})
+    path = run(Oracle(), suite, tmp_path / "r.jsonl", verifier=Here(), limit=5)
+    found = table(path)
+    assert found.models == ("oracle", "oracle x4", "baseline:constant", "baseline:copy")
+    assert found.headline("tiny/choice", "oracle x4") is None
+    assert found.headline("tiny/structure", "oracle x4") is not None
+    assert found.header.config["variants"] == ["oracle x4"]

@@ -29,7 +29,32 @@ def test_a_shipped_suite_has_the_five_families_and_gives_optimization_twenty_ans
 
 
 def test_shipped_suites_are_listed() -> None:
-    assert list_suites() == ["core", "embedded"]
+    assert list_suites() == [
+        "activity", "admet", "core", "embedded", "functional-groups", "ood", "optimization", "retrosynthesis",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list_suites())
+def test_a_shipped_suite_names_whose_protocol_it_is_and_tasks_and_baselines_that_exist(name: str) -> None:
+    suite = load_suite(name)
+    assert suite.description.endswith(".")
+    for family in suite.families:
+        assert family.protocol and family.note, family.name
+        assert family.task_names() or not family.tasks
+        assert set(family.trivial) <= set(suite.baselines)
+
+
+def test_protocols_are_to_the_letter() -> None:
+    admet = load_suite("admet").families[0]
+    assert (admet.seeds, len(admet.task_names())) == (5, 22)
+    plain = load_suite("retrosynthesis").families[0]
+    assert (plain.n, plain.augmented, plain.setting["test_augmentation"]) == (10, 20, 1)
+    optimization = load_suite("optimization")
+    assert {family.n for family in optimization.families} == {20}
+    assert {"baseline:good-constant", "baseline:nearest-good"} <= set(optimization.baselines)
+    ood = load_suite("ood")
+    cold = [task for family in ood.families for task in family.task_names() if task.startswith("activity/")]
+    assert all("cold" in task for task in cold)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from mmai_gym.lfm.tokenizer import (
     FIXED_TOKENS,
     build_tokenizer,
 )
-from mmai_gym.tasks.rendering import BIN_TOKENS, CONTROL_TOKENS
+from mmai_gym.molecules import VIEWS, convert
+from mmai_gym.tasks.rendering import BIN_TOKENS, CONTROL_TOKENS, view_token
 
 TOKENIZER = build_tokenizer(["<|p:logp|>", "<|p:caco2_wang|>"])
 
@@ -75,6 +76,22 @@ def test_molecules_are_cut_at_atoms_and_digits_stay_apart() -> None:
 def test_every_named_token_is_one_id_also_inside_text() -> None:
     for token in (*CONTROL_TOKENS, *BIN_TOKENS, "<|p:caco2_wang|>"):
         assert pieces(f"C{token}l") == ["C", token, "l"]
+
+
+@pytest.mark.parametrize("view", [view.name for view in VIEWS.values() if view.form is str])
+def test_every_view_has_a_typed_span_that_comes_back_whole(view: str) -> None:
+    opening = view_token(view)
+    for smiles in ("C[C@H](N)C(=O)O", "[Na+].[O-]c1ccccc1Cl", "C/C=C/Br"):
+        text = str(convert(smiles, view))
+        ids = TOKENIZER.encode(opening + text)
+        assert ids[0] == CONTROL_TOKENS.index(opening)
+        assert set(ids[1:]).isdisjoint(range(256)), "no control token inside"
+        assert TOKENIZER.decode(ids) == opening + text
+
+
+def test_a_view_without_a_token_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a control token"):
+        view_token("graph_arrays")
 
 
 def test_nothing_is_added_in_front_or_behind_and_special_ids_are_set() -> None:

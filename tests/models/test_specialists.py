@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from mmai_gym.contracts import (
     Words,
 )
 from mmai_gym.models import baseline
-from mmai_gym.models.baselines.base import TrainingSet
+from mmai_gym.models.baselines.base import Reply, TrainingSet
 from mmai_gym.models.baselines.features import MAPLIGHT_COLUMNS, MAPLIGHT_DESCRIPTORS, maplight_features
 from mmai_gym.models.baselines.genetic import evolve
 from mmai_gym.models.baselines.maplight import Scale
@@ -289,6 +290,18 @@ def test_a_product_is_cut_as_the_most_similar_known_reaction_was() -> None:
     assert amide.answers[0] == canonical("CCCN.O=C(O)c1ccccc1")
     assert ether.answers[0] == canonical("CCCCBr.Oc1ccccc1")
     assert neither.answers == broken.answers == ()
+
+
+def test_a_baseline_without_an_answer_has_answered_wrongly(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, model = tiny["tiny/structure"], baseline("copy")
+
+    class Silent:
+        def reply(self, questions: Sequence[Question], n: int) -> list[Reply]:
+            return [Reply(()) for _ in questions]
+
+    monkeypatch.setattr(model, "fit", lambda training: Silent())
+    (found,) = model.predict(task.examples("test")[:1], 5, 0)
+    assert [completion.text for completion in found.completions] == [""]
 
 
 def test_the_order_in_which_a_task_writes_reactants_does_not_matter_for_templates() -> None:

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from mmai_gym.contracts import InvalidMolecule, MissingExtra
-from mmai_gym.molecules import grid_svg, molecule_svg, reaction_svg
+from mmai_gym.molecules import MappedReaction, grid_svg, matched_pairs, molecule_svg, pair_svg, reaction_svg
 from mmai_gym.molecules.drawing import missing_library
 
 HOSTILE = "</svg><script>alert(1)</script> & \x00 ü"
@@ -72,3 +72,15 @@ def test_a_missing_library_is_named_with_its_package(message: str, package: str)
 def test_an_unknown_library_is_still_named() -> None:
     assert "libstrange.so.3" in str(missing_library(ImportError("libstrange.so.3: cannot open")))
     assert "no such module" in str(missing_library(ImportError("no such module")))
+
+
+def test_a_matched_pair_and_a_reaction_show_themselves() -> None:
+    (pair,) = matched_pairs(["COc1ccc(C(=O)NC2CCCCC2)cc1", "CCCc1ccc(C(=O)NC2CCCCC2)cc1"])
+    assert svg_size(pair._repr_svg_()) == ("600px", "220px")
+    assert pair_svg(pair.source, pair.target) != pair_svg(pair.source, pair.source)
+    assert svg_size(MappedReaction("amide", "[CH3:1]O.N", "[CH3:1]N")._repr_svg_()) == ("700px", "220px")
+    assert molecule_svg("CCO")._repr_svg_() == molecule_svg("CCO")
+
+
+def test_molecules_that_share_nothing_are_a_pair_all_the_same() -> None:
+    svg_size(pair_svg("CCO", "c1ccccc1"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -127,8 +128,11 @@ def test_ranks_are_counted_as_given_invalid_and_repeated_answers_included() -> N
     assert [wide[f"top_{k}"].value for k in (5, 10)] == [1.0, 1.0]
 
 
+OTHER = Example("o", RETRO.task, "test", {"smiles": "CCCNC(C)=O"}, "CC(=O)Cl.CCCN")
+
+
 def classed(number: int, answer: str) -> Result:
-    inputs = {"smiles": "CCNC(C)=O", "reaction_class": number}
+    inputs = {"smiles": "C" * (number + len(answer)), "reaction_class": number}  # a product of its own
     return result(Example(f"{number}{answer}", RETRO.task, "test", inputs, "CC(=O)Cl.CCN"), answer)
 
 
@@ -143,7 +147,34 @@ def test_accuracy_is_told_apart_by_class() -> None:
 
 def test_a_set_without_classes_has_no_metrics_by_class() -> None:
     metrics = tasks.get(FORWARD.task).score([result(FORWARD, "CCNC(C)=O")])
-    assert set(metrics) == {"top_1", "validity"}
+    assert set(metrics) == {"top_1", "top_1_stereo_blind", "validity"}
+
+
+def test_a_stereo_blind_match_forgives_stereo_and_nothing_else() -> None:
+    example = Example("s", RETRO.task, "test", {"smiles": "CC"}, "C[C@H](N)C(=O)O.C/C=C/C")
+    answers = ["C[C@@H](N)C(=O)O.C/C=C\\C", "CC(N)C(=O)O.CC=CC", "CC(N)C(=O)[O-].CC=CC", "C[C@H](N)C(=O)O"]
+    found = [result(example, answer).first for answer in answers]
+    assert [v.components["stereo_blind"] for v in found] == [1.0, 1.0, 0.0, 0.0]
+    assert {v.score for v in found} == {0.0}
+    metrics = tasks.get(RETRO.task).score([result(example, *answers[::-1])])
+    assert [metrics[f"top_{k}_stereo_blind"].value for k in (1, 3)] == [0.0, 1.0]
+    assert metrics["top_3"].value == 0.0
+
+
+def test_reactions_of_one_product_are_resampled_together() -> None:
+    metrics = tasks.get(RETRO.task).score([result(RETRO, "CCN.CC(=O)Cl"), result(RETRO, "CCO")])
+    assert (metrics["top_1"].value, metrics["top_1"].n) == (0.5, 1)
+
+
+def test_round_trips_are_counted_where_verdicts_carry_them_and_not_made_up() -> None:
+    first, second = result(RETRO, "CCO", "CCN.CC(=O)Cl", "CCC"), result(OTHER, "CCO")
+    assert not [name for name in tasks.get(RETRO.task).score([first]) if name.startswith("round_trip")]
+    verdicts = tuple(
+        replace(v, components=dict(v.components) | {"round_trip": float(i == 1)})
+        for i, v in enumerate(first.verdicts)
+    )
+    metrics = tasks.get(RETRO.task).score([Result(first.example, first.prediction, verdicts), second])
+    assert [metrics[f"round_trip_top_{k}"].value for k in (1, 3)] == [0.0, 0.5]
 
 
 # ------------------------------------------------------------------ questions

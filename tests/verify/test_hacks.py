@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from mmai_gym import tasks
-from mmai_gym.contracts import Choice, Example, Indices, Molecule, Structure, Task, answer_form
+from mmai_gym.contracts import Choice, Example, Indices, InvalidMolecule, Molecule, Structure, Task, answer_form
 from mmai_gym.molecules import canonical, is_valid, smiles_of
 from mmai_gym.tasks.answers import wrap
 from mmai_gym.verify import VerificationService, cheats, constants, floor
@@ -36,7 +36,7 @@ def attempts(name: str) -> list[tuple[Example, str, str]]:
     task = tasks.get(name)
     return [
         (example, *cheat)
-        for example in some(task, 4 if name in EMBEDDED else 2)
+        for example in some(task, 4 if name in EMBEDDED else 1)
         for cheat in cheats(task, example)
     ]
 
@@ -58,7 +58,7 @@ def test_one_molecule_for_every_question_earns_no_more_than_the_floor(
     service: VerificationService, name: str
 ) -> None:
     task = tasks.get(name)
-    examples = some(task, 8)
+    examples = some(task, 8 if name in EMBEDDED else 4)
     tried = [(example, *constant) for example in examples for constant in constants(task, example)]
     verdicts = service.verify([(name, example, text) for example, _, text in tried])
     earned: Counter[str] = Counter()
@@ -121,14 +121,18 @@ def test_names_are_distinct_and_cover_the_kinds_of_attack(name: str) -> None:
             "copy of input",
         ]
         # The gold answer with its maps may be right; an input can only have maps where it is a whole molecule.
-        if smiles_of(*_shown(task, examples[0])) is not None:
+        if _shows_a_molecule(task, examples[0]):
             wanted += ["atom map"]
     assert [what for what in wanted if not any(what in name for name in found)] == []
 
 
-def _shown(task: Task, example: Example) -> tuple[str, str]:
-    """The first molecule of a question and its view."""
-    return next((span.text, span.view) for span in task.question(example) if isinstance(span, Molecule))
+def _shows_a_molecule(task: Task, example: Example) -> bool:
+    """Whether the first molecule of a question can be read from its text, and not only guessed from its coordinates."""
+    span = next(span for span in task.question(example) if isinstance(span, Molecule))
+    try:
+        return smiles_of(span.text, span.view) is not None
+    except InvalidMolecule:
+        return False
 
 
 def test_a_weak_verifier_is_found_out() -> None:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from mmai_gym import stats, tasks
 from mmai_gym.bench.rendering import estimate_as_json, number
+from mmai_gym.bench.table import run_name
 from mmai_gym.contracts import Estimate, Reason, Result, Task, UsageError
 from mmai_gym.records import RunRecord
 from mmai_gym.tasks.scoring import belief, predicted_values
@@ -87,6 +88,7 @@ class Contestant:
 def contestant(records: Sequence[str | Path], model: str = "") -> Contestant:
     """What a model answered in the records of a run; the model that the run is about where none is named.
 
+    Of a baseline that was fitted with several seeds it is the first fit, unless another is named ("baseline:boosting#3").
     A task that several records answer counts as in the first of them.
 
     Raises:
@@ -100,7 +102,7 @@ def contestant(records: Sequence[str | Path], model: str = "") -> Contestant:
         wanted = model or str(record.header.config["model"])
         for (who, task), results in record.results(tasks.get).items():
             others[who] = None
-            if who == wanted:
+            if who in (wanted, run_name(wanted, 1)):
                 found.setdefault(task, results)
     if not found:
         raise UsageError(
@@ -183,7 +185,7 @@ def _compare(
             higher_is_better=metric not in _ERRORS,
             resampling=resampling,
         )
-        return Comparison(task.name, metric, *names[:2], *values, found.estimate, found.p_value, math.nan)
+        return Comparison(task.name, metric, names[0], names[1], *values, found.estimate, found.p_value, math.nan)
     raise UsageError(f"{task.name} has no results to compare")
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mmai_gym.bench.published import PublishedFigure
-from mmai_gym.bench.table import Contest, Row, Table
+from mmai_gym.bench.table import Contest, FamilySummary, Row, Table
 from mmai_gym.contracts import Estimate
 
 _MARK = "*"
@@ -45,58 +45,59 @@ def render_text(table: Table, width: int | None = None) -> str:
     for line in statements(table):
         console.print(line, markup=False, soft_wrap=True)
     for summary in table.families:
-        if others := _published_grid(table, summary.family):
-            console.print()
-            console.print(f"{summary.family}: published by others, not measured here", markup=False)
-            console.print(others)
-    if table.published:
-        console.print()
-        for line in _published_notes(table):
-            console.print(line, markup=False, soft_wrap=True)
+        if grids := _published_grids(table, summary):
+            console.print(f"\n{summary.family}: published by others, not measured here", markup=False)
+            console.print(*grids, sep="\n")
+    for line in _published_notes(table):
+        console.print(line, markup=False, soft_wrap=True)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _published_grid(table: Table, family: str) -> Any:
-    """Published headlines of a family: a line per model, or per task where there are more tasks. None without any."""
+_COLUMNS = 6
+
+
+def _published_grids(table: Table, summary: FamilySummary) -> list[Any]:
+    """Published headlines of a family: a line per task and a column per model, or the other way round where the tasks are
+    fewer; as many grids as the models need."""
     from rich.table import Table as Grid
 
-    contests = next(summary.contests for summary in table.families if summary.family == family)
-    headlines = {(contest.task, contest.metric) for contest in contests}
-    figures = [figure for figure in table.published if (figure.task, figure.metric) in headlines]
-    if not figures:
-        return None
-    by_model: dict[str, dict[str, str]] = {}
-    for figure in figures:
-        by_model.setdefault(figure.model, {})[figure.task.removeprefix(f"{family}/")] = published_value(figure)
-    names = list(dict.fromkeys(figure.task.removeprefix(f"{family}/") for figure in figures))
-    lines: dict[str, dict[str, str]] = by_model
-    if len(names) > len(by_model):
-        names, lines = (
-            list(by_model),
-            {task: {m: row.get(task, "") for m, row in by_model.items()} for task in names},
-        )
-    grid = Grid(box=None, padding=(0, 2, 0, 2), pad_edge=False)
-    grid.add_column("", overflow="fold")
-    for name in names:
-        grid.add_column(name, overflow="fold", justify="right")
-    for name, line in lines.items():
-        grid.add_row(f"  {name}", *(line.get(column, "") for column in names))
-    return grid
+    headlines = {(contest.task, contest.metric) for contest in summary.contests}
+    cells: dict[tuple[str, str], str] = {}
+    for figure in table.published:
+        if (figure.task, figure.metric) in headlines:
+            cells[figure.task.removeprefix(f"{summary.family}/"), figure.model] = published_value(figure)
+    lines, columns = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True)) if cells else ([], [])
+    if len(lines) < len(columns) / _COLUMNS:
+        lines, columns = columns, lines
+        cells = {(model, task): text for (task, model), text in cells.items()}
+    grids = []
+    for start in range(0, len(columns), _COLUMNS):
+        part = columns[start : start + _COLUMNS]
+        grid = Grid(box=None, padding=(0, 2, 0, 2), pad_edge=False)
+        grid.add_column("", overflow="fold")
+        for name in part:
+            grid.add_column(name, overflow="fold", justify="right")
+        for line in lines:
+            if any((line, name) in cells for name in part):
+                grid.add_row(line, *(cells.get((line, name), "") for name in part))
+        grids.append(grid)
+    return grids
 
 
 _MARKS = {"primary": "", "second-hand": "'", "unverified": "?"}
 
 
 def published_value(figure: PublishedFigure) -> str:
-    """Value, spread, and marks for how sure it is; in brackets where it may not be ranked with measured figures."""
-    spread = "" if figure.spread is None else f"+-{number(figure.spread)}"
-    written = f"{number(figure.value)}{spread}{_MARKS[figure.certainty]}"
+    """The value and a mark for how sure it is; in brackets where it may not be ranked with measured figures."""
+    written = f"{number(figure.value)}{_MARKS[figure.certainty]}"
     return written if figure.comparable else f"({written})"
 
 
 def _published_notes(table: Table) -> list[str]:
-    notes = ["' second-hand; ? not seen in any source; +- as published (see --json)"]
+    if not table.published:
+        return []
+    notes = ["", "' second-hand; ? not seen in any source; spreads, sources and the setting of each: --markdown"]
     reasons: dict[tuple[str, ...], dict[str, None]] = {}
     for figure in table.published:
         if not figure.comparable:

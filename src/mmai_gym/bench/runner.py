@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Protocol
 
 from mmai_gym import sources, tasks
+from mmai_gym.bench.round_trip import with_round_trips
 from mmai_gym.bench.suite import Family, Suite
+from mmai_gym.bench.table import run_name
 from mmai_gym.contracts import (
     DataError,
     Example,
@@ -30,7 +32,7 @@ from mmai_gym.contracts import (
     Task,
     Verdict,
 )
-from mmai_gym.models import Baseline, TrainingSets, baseline
+from mmai_gym.models import Augmented, Baseline, TrainingSets, baseline
 from mmai_gym.oracles import stamp
 from mmai_gym.records import RunHeader, RunRecord
 from mmai_gym.tasks.rendering import template_hash
@@ -56,6 +58,7 @@ def run(
     seed: int = 0,
     progress: Progress | None = None,
     verifier: Verifier | None = None,
+    forward: Model | None = None,
 ) -> Path:
     """Run `suite` on `model` and on its baselines, into the record at `record_path`; returns that path.
 
@@ -63,6 +66,7 @@ def run(
         limit: at most so many examples per task; None for all.
         seed: of the samples. Part of the record's header, like the limit and the checksum of the weights: a record
             that was begun with other settings is refused.
+        forward: answers the forward task of a family that names one, for round trips.
         verifier: a pool of verification workers is started, and stopped again, where none is given.
 
     Raises:
@@ -73,28 +77,39 @@ def run(
     # Missing libraries and data shall show before the first hour of inference, not after it.
     training = TrainingSets()
     models: list[Model] = [model, *(baseline(name, training) for name in suite.baselines if name != model.name)]
+    copies = dict.fromkeys(family.augmented for family in suite.families if family.augmented)
+    models[1:1] = [Augmented(model, count) for count in copies]
     work = [
         Work(family, tasks.get(name), subset(tasks.get(name).examples(split), limit))
         for family in suite.families
         for name in family.task_names()
     ]
-    total = sum(len(job.examples) for who in models for job in work if answers(who, job))
+    total = sum(
+        len(job.examples) * len(fits(who, job, seed)) for who in models for job in work if answers(who, job)
+    )
     done = 0
     with contextlib.ExitStack() as stack:
-        record = stack.enter_context(RunRecord.open(record_path, _header(model, suite, work, split, limit, seed)))
+        record = stack.enter_context(
+            RunRecord.open(record_path, _header(model, suite, work, split, limit, seed, forward))
+        )
         known = record.done()
         judge = verifier or stack.enter_context(service())
         for who in models:
             for job in work:
                 if not answers(who, job):
                     continue
-                pending = [e for e in job.examples if (who.name, job.task.name, e.id) not in known]
-                done += len(job.examples) - len(pending)
-                for chunk in _chunks(pending, max(1, SEQUENCES_PER_CHUNK // job.family.n)):
-                    if progress is not None:
-                        progress(done, total, f"benchmark · {who.name} · {job.task.name}")
-                    _answer(who, job, chunk, seed, judge, record)
-                    done += len(chunk)
+                for name, fit_seed in fits(who, job, seed):
+                    pending = [e for e in job.examples if (name, job.task.name, e.id) not in known]
+                    done += len(job.examples) - len(pending)
+                    for chunk in _chunks(pending, chunk_size(who, job.family)):
+                        if progress is not None:
+                            progress(done, total, f"benchmark · {name} · {job.task.name}")
+                        results, seconds = _answered(who, job, chunk, fit_seed, judge)
+                        if forward is not None and job.family.forward:
+                            results = with_round_trips(results, forward, job.family.forward, seed)
+                        for result in results:
+                            record.append(name, result, seconds)
+                        done += len(chunk)
     if progress is not None:
         progress(done, total, "benchmark · done")
     return record_path
@@ -130,20 +145,39 @@ def answers(model: Model, job: Work) -> bool:
     """Whether the model can answer this task at all; only baselines cannot answer everything."""
     if not job.examples:
         return False
+    if isinstance(model, Augmented):
+        return job.family.augmented == model.copies and answers(model.model, job)
     return not isinstance(model, Baseline) or model.can_answer(job.task, job.examples[0])
 
 
-def _answer(
-    model: Model, job: Work, chunk: Sequence[Example], seed: int, judge: Verifier, record: RunRecord
-) -> None:
-    """Predict, judge and write one chunk."""
+def fits(model: Model, job: Work, seed: int) -> list[tuple[str, int]]:
+    """The names under which a record holds a model's answers to a task, and the seed of each.
+
+    A baseline whose fit depends on a seed is fitted as often as the family asks, with seeds from 1; all others run once.
+    """
+    if job.family.seeds > 1 and getattr(model, "seeded", False):
+        return [(run_name(model.name, one), one) for one in range(1, job.family.seeds + 1)]
+    return [(model.name, seed)]
+
+
+def chunk_size(model: Model, family: Family) -> int:
+    """Examples that are answered between two writes to the record."""
+    return max(1, SEQUENCES_PER_CHUNK // (family.n * getattr(model, "copies", 1)))
+
+
+def _answered(
+    model: Model, job: Work, chunk: Sequence[Example], seed: int, judge: Verifier
+) -> tuple[list[Result], float]:
+    """The judged answers to one chunk, and the seconds that the prediction of one example took."""
     started = time.perf_counter()
     predictions = model.predict(chunk, job.family.n, seed)
     seconds = round((time.perf_counter() - started) / len(chunk), 6)
     verdicts = iter(judge.verify(_items(job.task.name, chunk, predictions)))
-    for example, prediction in zip(chunk, predictions, strict=True):
-        judged = tuple(next(verdicts) for _ in prediction.completions)
-        record.append(model.name, Result(example, prediction, judged), seconds)
+    results = [
+        Result(example, prediction, tuple(next(verdicts) for _ in prediction.completions))
+        for example, prediction in zip(chunk, predictions, strict=True)
+    ]
+    return results, seconds
 
 
 def _items(
@@ -162,6 +196,7 @@ def _chunks(examples: Sequence[Example], size: int) -> Iterator[Sequence[Example
 
 @contextlib.contextmanager
 def service() -> Iterator[Verifier]:
+    """A pool of verification workers, stopped on leaving."""
     from mmai_gym.verify import VerificationService
 
     with VerificationService() as service:
@@ -169,7 +204,13 @@ def service() -> Iterator[Verifier]:
 
 
 def _header(
-    model: Model, suite: Suite, work: Sequence[Work], split: Split, limit: int | None, seed: int
+    model: Model,
+    suite: Suite,
+    work: Sequence[Work],
+    split: Split,
+    limit: int | None,
+    seed: int,
+    forward: Model | None,
 ) -> RunHeader:
     families = [
         {**family.model_dump(mode="json"), "tasks": list(family.task_names())} for family in suite.families
@@ -179,11 +220,16 @@ def _header(
         config={
             "suite": suite.name,
             "model": model.name,
+            "variants": [
+                f"{model.name} x{count}"
+                for count in dict.fromkeys(f.augmented for f in suite.families if f.augmented)
+            ],
             "baselines": list(suite.baselines),
             "families": families,
             "split": split,
             "limit": limit,
             "omitted": {job.task.name: dict(left) for job in work if (left := job.task.omitted())},
+            **({"forward": forward.name} if forward is not None else {}),
             **({"exclusions": excluded} if (excluded := getattr(model, "exclusions", {})) else {}),
         },
         tasks={job.task.name: job.task.version for job in work},

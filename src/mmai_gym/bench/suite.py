@@ -25,6 +25,9 @@ class Family(BaseModel):
         protocol: whose it is: authors and year.
         tasks: names or prefixes of tasks.
         n: completions per example.
+        augmented: written forms of each test molecule in a second row of the model, whose answers are merged by votes; 0
+            for no such row.
+        forward: the task that a forward model is asked for round trips, where one is given to the run; '' for none.
         seeds: fits of each baseline whose fit depends on a seed; the table shows their mean and standard deviation.
         trivial: baselines without chemistry; the family counts as beaten when the model is better than the best of
             them, with separated 95 % intervals, on more than half of the tasks.
@@ -39,6 +42,8 @@ class Family(BaseModel):
     tasks: tuple[str, ...] = Field(min_length=1)
     n: int = Field(default=1, ge=1)
     seeds: int = Field(default=1, ge=1)
+    augmented: int = Field(default=0, ge=0)
+    forward: str = ""
     trivial: tuple[str, ...] = Field(default=("baseline:constant",), min_length=1)
     setting: dict[str, bool | int | str] = Field(default_factory=dict)
     note: str = ""

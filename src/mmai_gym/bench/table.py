@@ -76,6 +76,8 @@ class FamilySummary:
     family: str
     contests: tuple[Contest, ...]
     note: str
+    protocol: str = ""
+    """Authors and year; '' in a record that was made before suites named them."""
 
     @property
     def n_separated(self) -> int:
@@ -128,7 +130,7 @@ def table(record: str | Path) -> Table:
     config = opened.header.config
     results = opened.results(tasks.get)
     families = [family | {"tasks": _known(family["tasks"])} for family in config["families"]]
-    models = tuple(dict.fromkeys([config["model"], *config["baselines"]]))
+    models = tuple(dict.fromkeys([config["model"], *config.get("variants", []), *config["baselines"]]))
     models = tuple(model for model in models if any(model_of(who) == model for who, _ in results))
     rows = tuple(
         row
@@ -190,6 +192,7 @@ def _rows(family: str, name: str, model: str, runs: Sequence[Sequence[Result]]) 
             float(np.std([run[metric].value for run in scored])) if len(runs) > 1 else math.nan,
         )
         for metric in scored[0]
+        if all(metric in run for run in scored)
     ]
 
 
@@ -209,7 +212,7 @@ def _mean(estimates: Sequence[Estimate]) -> Estimate:
 def _summary(family: Mapping[str, Any], model: str, rows: Sequence[Row]) -> FamilySummary:
     headlines = {(row.task, row.model): row for row in rows if row.is_headline}
     contests = tuple(_contest(name, model, family["trivial"], headlines) for name in family["tasks"])
-    return FamilySummary(family["name"], contests, family["note"])
+    return FamilySummary(family["name"], contests, family["note"], family.get("protocol", ""))
 
 
 def _contest(name: str, model: str, trivial: Sequence[str], headlines: Mapping[tuple[str, str], Row]) -> Contest:

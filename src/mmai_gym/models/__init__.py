@@ -3,6 +3,7 @@ torch."""
 
 from __future__ import annotations
 
+from mmai_gym.models.augmented import Augmented
 from mmai_gym.models.baselines import BASELINES, Baseline, TrainingSets, baseline
 from mmai_gym.models.endpoint import Asking, EndpointModel
 from mmai_gym.models.lfm_model import LFMModel
@@ -11,6 +12,7 @@ from mmai_gym.models.loading import find_records, load_model, record_path
 __all__ = [
     "BASELINES",
     "Asking",
+    "Augmented",
     "Baseline",
     "EndpointModel",
     "LFMModel",

@@ -134,12 +134,12 @@ class EndpointModel:
         known = self._answers.get(request)
         if known is not None:
             return known
-        text, usage = "", {}
         try:
             answer = self._api.complete(request)
-            text, usage = _written(answer["choices"][0]), answer.get("usage")
         except PromptRefused as refusal:
             print(f"no answer: {refusal}", file=sys.stderr, flush=True)
+            answer = {"choices": [{}]}
+        text, usage = _written(answer["choices"][0]), answer.get("usage")
         self._answers.put(request, text, usage if isinstance(usage, Mapping) else {})
         return text
 

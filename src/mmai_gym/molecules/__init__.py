@@ -19,6 +19,7 @@ from mmai_gym.molecules.conformer import (
     perceived_smiles,
     posed,
     rmsd,
+    shows_its_stereo,
     to_mol,
 )
 from mmai_gym.molecules.converting import (
@@ -29,6 +30,7 @@ from mmai_gym.molecules.converting import (
 )
 from mmai_gym.molecules.coordinate_text import (
     from_conformer_text,
+    from_plain_xyz,
     from_xyz,
     to_conformer_text,
     to_xyz,
@@ -268,6 +270,7 @@ __all__ = [
     "from_internal",
     "from_mol",
     "from_pdb",
+    "from_plain_xyz",
     "from_pocket_text",
     "from_sdf",
     "from_selfies",
@@ -310,6 +313,7 @@ __all__ = [
     "sdf_records",
     "shape",
     "shared",
+    "shows_its_stereo",
     "sketch",
     "smiles_of",
     "strain_energy",

@@ -34,7 +34,8 @@ def crossover(first: Mol, second: Mol, rng: random.Random) -> str | None:
         cut = rng.choice((_outside_rings, _across_a_ring))
         halves = [_pieces(parent, cut(parent, rng)) for parent in parents]
         if all(len(pieces) == 2 for pieces in halves):
-            child = _checked(_joined(*(rng.choice(pieces) for pieces in halves), rng))
+            here, there = (rng.choice(pieces) for pieces in halves)
+            child = _checked(_joined(here, there, rng))
             if child is not None:
                 return child
     return None
@@ -155,9 +156,9 @@ def _delete(mol: Chem.RWMol, rng: random.Random) -> bool:
     atom = rng.choice(atoms)
     neighbours = [other.GetIdx() for other in atom.GetNeighbors()]
     if len(neighbours) == 2:
-        if mol.GetBondBetweenAtoms(*neighbours) is not None:
+        if mol.GetBondBetweenAtoms(neighbours[0], neighbours[1]) is not None:
             return False
-        mol.AddBond(*neighbours, _ORDERS[0])
+        mol.AddBond(neighbours[0], neighbours[1], _ORDERS[0])
     mol.RemoveAtom(atom.GetIdx())
     return True
 

@@ -20,7 +20,7 @@ from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 from mmai_gym.contracts import InvalidMolecule
 from mmai_gym.molecules.fidelity import plain, read_smiles
 from mmai_gym.molecules.smiles import output_order, write
-from mmai_gym.molecules.toolkit import Mol, shown
+from mmai_gym.molecules.toolkit import Mol, parse, shown
 
 MAX_LIGAND_ATOMS = 1_000
 """Most atoms, hydrogens included, of a molecule in 3D. A protein handed over as a ligand is refused, not embedded."""
@@ -252,6 +252,17 @@ def perceived_smiles(conformer: Conformer) -> str:
     mol = to_mol(conformer)
     Chem.AssignStereochemistryFrom3D(mol)
     return write(Chem.RemoveHs(mol))
+
+
+def shows_its_stereo(conformer: Conformer) -> bool:
+    """Whether the coordinates show all stereo that the SMILES names. What it leaves open may be either way.
+
+    Raises:
+        InvalidMolecule: as `to_mol`.
+    """
+    mol = to_mol(conformer)
+    Chem.AssignStereochemistryFrom3D(mol)
+    return Chem.RemoveHs(mol).HasSubstructMatch(parse(conformer.smiles), useChirality=True)
 
 
 def as_coordinates(rows: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:

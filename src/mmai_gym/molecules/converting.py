@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -104,14 +104,14 @@ class Conversion:
 
 
 class Conversions(Iterator[Conversion]):
-    """The results of a batch, in the order of its molecules.
+    """The results of a batch, in the order of its molecules. `close` ends it early.
 
     Attributes:
         done: how many have been handed out.
         failures: of those, how many failed, by kind.
     """
 
-    def __init__(self, results: Iterator[Conversion]) -> None:
+    def __init__(self, results: Generator[Conversion, None, None]) -> None:
         self._results = results
         self.done = 0
         self.failures: Counter[str] = Counter()
@@ -122,6 +122,10 @@ class Conversions(Iterator[Conversion]):
         if result.failure is not None:
             self.failures[result.failure] += 1
         return result
+
+    def close(self) -> None:
+        """Stop the workers; what is left of the batch is not made."""
+        self._results.close()
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.failures.items()))
@@ -172,7 +176,7 @@ class _Batch:
         self.seconds = seconds
         self.chunk = 1
 
-    def results(self) -> Iterator[Conversion]:
+    def results(self) -> Generator[Conversion, None, None]:
         sent: list[list[AnyView]] = []
         with (
             WorkerPool(_convert_chunk, workers=self.workers, seconds=self.seconds) as pool,

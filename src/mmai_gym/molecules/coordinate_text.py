@@ -12,12 +12,14 @@ from __future__ import annotations
 import re
 
 from rdkit import Chem
+from rdkit.Chem import rdDetermineBonds
 
 from mmai_gym.contracts import InvalidMolecule
 from mmai_gym.molecules.conformer import (
     MAX_LIGAND_ATOMS,
     Conformer,
     as_coordinates,
+    from_mol,
     posed,
     symbols_of,
     with_hydrogens,
@@ -58,6 +60,38 @@ def from_xyz(text: str) -> Conformer:
     if lines[0].strip() != str(len(lines) - 2):
         raise InvalidMolecule(f"the XYZ text announces {shown(lines[0])} atoms and lists {len(lines) - 2}")
     return _conformer(lines[1].strip(), lines[2:])
+
+
+def from_plain_xyz(text: str, charge: int = 0) -> Conformer:
+    """The conformer of an XYZ text from elsewhere, whose comment says nothing: bonds are perceived from distances and
+    valences (Kim and Kim, 2015), so the molecule is RDKit's best guess.
+
+    Args:
+        text: all atoms of one molecule, hydrogens included.
+        charge: of the whole molecule.
+
+    Raises:
+        InvalidMolecule: a line out of form, too many atoms, or no bonds that give this charge.
+    """
+    lines = _checked(text, "XYZ text").rstrip().splitlines()
+    if len(lines) < 3 or lines[0].strip() != str(len(lines) - 2):
+        raise InvalidMolecule(f"{shown(text)} is not an XYZ text (count, comment, then one line per atom)")
+    atoms = [_parse_line(line) for line in lines[2:]]
+    if len(atoms) > MAX_LIGAND_ATOMS:
+        raise InvalidMolecule(
+            f"{len(atoms):,} atoms are more than the {MAX_LIGAND_ATOMS:,} of a small molecule in 3D"
+        )
+    mol = Chem.RWMol()
+    for symbol, _ in atoms:
+        mol.AddAtom(Chem.Atom(symbol))
+    geometry = Chem.Conformer(len(atoms))
+    geometry.SetPositions(as_coordinates([position for _, position in atoms]))
+    mol.AddConformer(geometry, assignId=True)
+    try:
+        rdDetermineBonds.DetermineBonds(mol, charge=charge)
+    except (ValueError, RuntimeError) as error:
+        raise InvalidMolecule(f"no bonds of charge {charge} fit the coordinates: {shown(str(error))}") from error
+    return from_mol(mol)
 
 
 # --------------------------------------------------------------------------------------------------- compact form

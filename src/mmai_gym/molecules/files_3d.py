@@ -9,13 +9,22 @@ where they stand would be invented.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from rdkit import Chem, rdBase
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules.conformer import MAX_LIGAND_ATOMS, Conformer, from_mol, symbols_of, to_mol, with_hydrogens
-from mmai_gym.molecules.smiles import canonical
+from mmai_gym.molecules.conformer import (
+    MAX_LIGAND_ATOMS,
+    Conformer,
+    from_mol,
+    shows_its_stereo,
+    symbols_of,
+    to_mol,
+    with_hydrogens,
+)
+from mmai_gym.molecules.smiles import flat
 from mmai_gym.molecules.toolkit import Mol, first_reason, shown
 
 SDF_DECIMALS = 4
@@ -25,6 +34,7 @@ _REMARK = "REMARK 250 SMILES "
 _REMARK_WIDTH = 80 - len(_REMARK)
 _FIELD = ">  <SMILES>\n"
 _RECORD_END = "$$$$"
+_END_LINE = re.compile(r"^\$\$\$\$[^\n]*\n?", re.MULTILINE)
 _MAX_FILE_CHARS = 400 * MAX_LIGAND_ATOMS
 
 
@@ -61,22 +71,23 @@ def from_sdf(text: str) -> Conformer:
 
 
 def _in_order_of(smiles: str, mol: Mol, found: Conformer) -> Conformer:
-    """The atoms as the file has them, if its SMILES has them in this order and is the same molecule."""
-    named = with_hydrogens(smiles)
-    same = canonical(smiles) == canonical(found.smiles) and _skeleton(named) == _skeleton(mol)
-    return Conformer(symbols_of(mol), mol.GetConformer().GetPositions(), smiles) if same else found
+    """The atoms as the file has them, if its SMILES has them in this order and says nothing that the file does not."""
+    if _skeleton(with_hydrogens(smiles)) != _skeleton(mol) or flat(smiles) != flat(found.smiles):
+        return found
+    named = Conformer(symbols_of(mol), mol.GetConformer().GetPositions(), smiles)
+    return named if shows_its_stereo(named) else found
 
 
-def _skeleton(mol: Mol) -> tuple[tuple[str, ...], set[tuple[int, int]]]:
-    bonds = {tuple(sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))) for bond in mol.GetBonds()}
+def _skeleton(mol: Mol) -> tuple[tuple[str, ...], set[frozenset[int]]]:
+    bonds = {frozenset((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())) for bond in mol.GetBonds()}
     return symbols_of(mol), bonds
 
 
 def sdf_records(text: str) -> Iterator[str]:
     """The records of an SDF text one by one, unread: what `convert_all(..., source="sdf")` takes."""
-    for record in text.split(_RECORD_END):
+    for record in _END_LINE.split(text):
         if record.strip():
-            yield f"{record.lstrip(chr(10))}{_RECORD_END}\n"
+            yield f"{record}{_RECORD_END}\n"
 
 
 # ------------------------------------------------------------------------------------------------------------ PDB

@@ -4,7 +4,7 @@ Cut at the bonds that syntheses make (BRICS; Degen et al., 2008) and written as 
 2024), a molecule is still one SMILES, which any toolkit reads: a number that stands in two blocks is the bond between
 them. Aspirin, CC(=O)Oc1ccccc1C(=O)O::
 
-    C2(C)=O.O23.c13ccccc1C(=O)O
+    C2(=O)O.c21ccccc13.O32.C2(C)=O
 
 Only single bonds are cut, and none between two double bonds that have cis-trans stereo, because either side would
 then say which way the one bond points. A number takes a neighbour's place in the text, so the hand of a centre is
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import heapq
 import re
-from dataclasses import dataclass
 
 from rdkit import Chem
 
@@ -23,11 +22,21 @@ from mmai_gym.molecules.fidelity import require_same
 from mmai_gym.molecules.smiles import write
 from mmai_gym.molecules.toolkit import Mol, as_mol, parse
 
-_TOKEN = re.compile(r"\[[^\]]+\]|Br|Cl|->|<-|%\d\d|%\(\d+\)|\d|[A-Za-z*]|[^A-Za-z0-9]")
-_RING = re.compile(r"%\d\d|%\(\d+\)|\d")
-_ATOM = re.compile(r"\[|[A-Za-z*]")
+_MARK = r"\[(?P<mark>[1-9]\d{3,})\*\]"
+_ATOM = r"(?:\[(?![1-9]\d{3,}\*\])[^\]]+\]|Br|Cl|[A-Za-z*])"
+_RING = r"(?:%\d\d|%\(\d+\)|\d)"
+_BOND = r"(?:->|<-|[-=#:$~/\\])"
+_TOKEN = re.compile(
+    # A run of atoms that each have the next for their neighbour: no mark is theirs, and they are copied.
+    rf"(?P<run>(?:{_ATOM}(?:{_BOND}?{_RING})*{_BOND}?)+(?={_ATOM}))|{_MARK}|(?P<atom>{_ATOM})|(?P<ring>{_RING})"
+    rf"|(?P<bond>{_BOND})|(?P<open>\()|(?P<close>\))|(?P<dot>\.)"
+)
+_FIRST_ATOM = re.compile(_ATOM)
+_BRACKET = re.compile(r"\[[^\]]+\]")
+_LONG = re.compile(r"%\(?(\d\d+)")
 _FIRST_LABEL = 1001
-_MARK = re.compile(r"\[(1\d{3})\*\]")
+_NO_ATOM = -1
+_ATOMS = ("run", "atom")
 _HAND = re.compile("@+")
 _TURNED = {"/": "\\", "\\": "/"}
 _OTHER_HAND = {"@": "@@", "@@": "@"}
@@ -42,7 +51,7 @@ def to_fragments(molecule: str | Mol) -> str:
     """
     mol = as_mol(molecule)
     whole = write(mol)
-    opened = _opened(mol)
+    opened = _opened(mol, whole)
     if opened is None:
         return whole
     text = _joined(write(opened))
@@ -50,22 +59,25 @@ def to_fragments(molecule: str | Mol) -> str:
     return text
 
 
-def _opened(mol: Mol) -> Mol | None:
+def _opened(mol: Mol, whole: str) -> Mol | None:
     """The molecule cut apart, both ends of each cut marked by an atom of the same isotope; None without cuts."""
     opened = Chem.FragmentOnBRICSBonds(mol)
-    count = mol.GetNumAtoms()
-    marks = [opened.GetAtomWithIdx(index) for index in range(count, opened.GetNumAtoms())]
-    ends = [mark.GetNeighbors()[0].GetIdx() for mark in marks]
-    bonds = [mol.GetBondBetweenAtoms(*pair) for pair in zip(ends[::2], ends[1::2], strict=True)]
-    if not all(map(_can_be_cut, bonds)):
+    marks = _marks(opened, mol)
+    directed = "/" in whole or "\\" in whole
+    if directed or any(mark.GetBonds()[0].GetBondType() != Chem.BondType.SINGLE for mark in marks):
+        ends = [mark.GetNeighbors()[0].GetIdx() for mark in marks]
+        bonds = [mol.GetBondBetweenAtoms(*pair) for pair in zip(ends[::2], ends[1::2], strict=True)]
         kept = [bond.GetIdx() for bond in bonds if _can_be_cut(bond)]
-        if not kept:
-            return None
-        opened = Chem.FragmentOnBonds(mol, kept)
-        marks = [opened.GetAtomWithIdx(index) for index in range(count, opened.GetNumAtoms())]
+        opened = Chem.FragmentOnBonds(mol, kept) if kept else mol
+        marks = _marks(opened, mol)
     for number, mark in enumerate(marks):
         mark.SetIsotope(_FIRST_LABEL + number // 2)
     return opened if marks else None
+
+
+def _marks(opened: Mol, mol: Mol) -> list[Chem.Atom]:
+    """The atoms that stand for the ends of cuts, those of one cut side by side."""
+    return [opened.GetAtomWithIdx(index) for index in range(mol.GetNumAtoms(), opened.GetNumAtoms())]
 
 
 def _can_be_cut(bond: Chem.Bond) -> bool:
@@ -75,85 +87,88 @@ def _can_be_cut(bond: Chem.Bond) -> bool:
     )
 
 
-@dataclass(slots=True)
-class _Written:
-    """An atom as it stands in the text: its token, its ring-bond numbers, and the neighbours written so far."""
-
-    token: str
-    numbers: str = ""
-    neighbours: int = 0
-
-    def turn(self) -> None:
-        """The other hand, if the atom has one."""
-        hand = _HAND.search(self.token)
-        if hand:
-            self.token = self.token.replace(hand[0], _OTHER_HAND[hand[0]])
-
-
 def _joined(opened: str) -> str:
     """The text with, in place of each mark, a number right behind its atom's own ring-bond numbers.
 
     A mark that is moved past an odd number of neighbours changes the hand of its atom.
     """
-    tokens = _TOKEN.findall(opened)
-    numbering = _Numbering(max((int(token.strip("%()")) for token in tokens if _RING.fullmatch(token)), default=0))
-    out: list[_Written | str] = []
-    open_branches: list[_Written] = []
-    atom: _Written | None = None
-    leading, bond = "", ""
-    for token in tokens:
-        if mark := _MARK.fullmatch(token):
-            number = numbering.of(mark[1])
-            if atom is None:
-                leading = number  # it begins the block: its atom comes next
-                continue
-            if atom.neighbours % 2:
-                atom.turn()
-            atom.numbers += bond + number
-        elif atom is not None and _RING.fullmatch(token):
-            atom.numbers += bond + token
-        elif _ATOM.match(token):
-            if atom is not None:
-                atom.neighbours += 1
+    numbering = _Numbering(_highest_ring_number(opened))
+    out: list[str] = []  # every atom is followed by its ring-bond numbers, which may be ''
+    atom, neighbours = _NO_ATOM, 0  # the place of the last atom in `out`; what follows it so far, marks aside
+    branches: list[tuple[int, int]] = []
+    leading = bond = ""
+    for match in _TOKEN.finditer(opened):
+        token, kind = match[0], match.lastgroup
+        if kind in _ATOMS:
+            if atom != _NO_ATOM:
                 out.append(bond)
-            atom = _Written(token)
-            out.append(atom)
+            first = token if kind == "atom" else _FIRST_ATOM.match(token)[0]  # type: ignore[index]
+            atom, neighbours = len(out), 0
+            out += (first, token[len(first) :])
             if leading:
                 # Seen from a neighbour that is written first, an implied hydrogen comes second; else it comes first.
-                atom.numbers, leading = _TURNED.get(bond, bond) + leading, ""
-                if "H" in token:
-                    atom.turn()
-        elif token == "(" and atom is not None:
-            open_branches.append(atom)
+                out[-1] = _TURNED.get(bond, bond) + leading + out[-1]
+                leading = ""
+                if "H" in first:
+                    out[atom] = _other_hand(first)
+        elif kind == "bond":
+            bond = token
+            continue
+        elif kind == "ring":
+            out[atom + 1] += bond + token
+        elif kind == "mark":
+            number = numbering.of(match["mark"])
+            if atom == _NO_ATOM:
+                leading = number  # it begins the block: its atom comes next
+                continue
+            if neighbours % 2:
+                out[atom] = _other_hand(out[atom])
+            out[atom + 1] += bond + number
+        elif kind == "open":
+            branches.append((atom, neighbours))
             out.append(token)
-        elif token == ")":
-            atom = open_branches.pop()
+        elif kind == "close":
+            atom, neighbours = branches.pop()
             if out[-1] == "(":
                 out.pop()  # it held a mark alone
             else:
                 out.append(token)
-        elif token == ".":
-            atom = None
-            out.append(token)
+                neighbours += 1
         else:
-            bond += token
-            continue
+            atom = _NO_ATOM
+            out.append(token)
+            numbering.end_block()
         bond = ""
-    return "".join(part if isinstance(part, str) else part.token + part.numbers for part in out)
+    return "".join(out)
+
+
+def _highest_ring_number(text: str) -> int:
+    bare = _BRACKET.sub("", text)
+    return max(
+        (int(number) for number in (_LONG.findall(bare) if "%" in bare else "987654321") if number in bare),
+        default=0,
+    )
+
+
+def _other_hand(atom: str) -> str:
+    """The atom's token with the other hand, if it has one."""
+    return _HAND.sub(lambda hand: _OTHER_HAND[hand[0]], atom)
 
 
 class _Numbering:
-    """Ring-bond numbers for cuts: above those of the blocks' own rings, and used again once both ends are written."""
+    """Ring-bond numbers for cuts: above those of the blocks' own rings, and used again after the block of the second
+    end."""
 
     def __init__(self, highest: int) -> None:
         self._highest = highest
+        self._closed: list[int] = []
         self._free: list[int] = []
         self._open: dict[str, int] = {}
 
     def of(self, label: str) -> str:
         number = self._open.pop(label, None)
         if number is not None:
-            heapq.heappush(self._free, number)
+            self._closed.append(number)
         else:
             if self._free:
                 number = heapq.heappop(self._free)
@@ -161,3 +176,7 @@ class _Numbering:
                 self._highest = number = self._highest + 1
             self._open[label] = number
         return str(number) if number < 10 else f"%{number}" if number < 100 else f"%({number})"
+
+    def end_block(self) -> None:
+        while self._closed:
+            heapq.heappush(self._free, self._closed.pop())

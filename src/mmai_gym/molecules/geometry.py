@@ -18,8 +18,7 @@ from rdkit.Chem import rdCIPLabeler, rdForceFieldHelpers, rdMolAlign, rdMolDescr
 
 from mmai_gym.contracts import InvalidMolecule
 from mmai_gym.extras import require
-from mmai_gym.molecules.conformer import Conformer, perceived_smiles, to_mol
-from mmai_gym.molecules.smiles import canonical
+from mmai_gym.molecules.conformer import Conformer, shows_its_stereo, to_mol
 from mmai_gym.molecules.toolkit import Mol, shown
 
 SHAPE_UNITS: Mapping[str, str] = {
@@ -140,7 +139,7 @@ class GeometryReport:
 
 def geometry_report(conformer: Conformer) -> GeometryReport:
     """PoseBusters' checks of a molecule by itself (bond lengths and angles, clashes, flat rings and double bonds,
-    internal energy against an ensemble, ...), and `stereo`: the coordinates show the stereo of the SMILES.
+    internal energy against an ensemble, ...), and `stereo`: the coordinates show the stereo that the SMILES names.
 
     The energies of the ensemble take about a second per molecule; further conformers of it are quick.
 
@@ -155,4 +154,4 @@ def geometry_report(conformer: Conformer) -> GeometryReport:
     row = PoseBusters(config="mol").bust([to_mol(conformer)]).iloc[0].to_dict()
     del row["mol_pred_loaded"]
     checks = {str(name): bool(value) if value in (True, False) else None for name, value in row.items()}
-    return GeometryReport(checks | {"stereo": perceived_smiles(conformer) == canonical(conformer.smiles)})
+    return GeometryReport(checks | {"stereo": shows_its_stereo(conformer)})

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -53,12 +55,22 @@ _CHIRAL_TAGS = {
 }
 _CHIRALITY = {tag: sign for sign, tag in _CHIRAL_TAGS.items()}
 _CHIRAL_CODES = ("", "@", "@@")
+_CODES_OF_CHIRALITY = {sign: code for code, sign in enumerate(_CHIRAL_CODES)}
 _OTHER_HAND = {"": "", "@": "@@", "@@": "@"}
 
 _STEREO_CODES = ("", "c", "t")
 _OTHER_SIDE = {"c": "t", "t": "c"}
+_NO_TAG = Chem.ChiralType.CHI_UNSPECIFIED
+_NO_STEREO = Chem.BondStereo.STEREONONE
 _TRANS = (Chem.BondStereo.STEREOE, Chem.BondStereo.STEREOTRANS)
 _CIS = (Chem.BondStereo.STEREOZ, Chem.BondStereo.STEREOCIS)
+
+_FEATURES = {
+    (sign, stereo): ((code, place), (_BOND_CODES[_REVERSED.get(sign, sign)], place))
+    for sign, code in _BOND_CODES.items()
+    for place, stereo in enumerate(_STEREO_CODES)
+}
+"""Rows of `GraphArrays.edge_features` for the two directions of a bond."""
 
 MAX_GRAPH_LENGTH = 10 * MAX_SMILES_LENGTH
 """A graph text spends about ten characters where SMILES spends one."""
@@ -78,8 +90,7 @@ _ATOM = re.compile(
 _BOND = re.compile(r"(?P<begin>\d{1,4})(?P<sign>[-=#:$<>~])(?P<end>\d{1,4})(?P<stereo>[ct]?)", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(NamedTuple):
     """One node; `hydrogens` counts the implied ones, those that are no nodes themselves."""
 
     symbol: str
@@ -90,8 +101,7 @@ class Atom:
     isotope: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bond:
+class Bond(NamedTuple):
     """One edge with `begin < end`; `sign` is one of - = # : $ > < ~ and `stereo` one of '', 'c', 't'."""
 
     begin: int
@@ -131,26 +141,30 @@ def molecular_graph(molecule: str | Mol) -> MolecularGraph:
         InvalidMolecule: an unreadable SMILES, or stereo other than tetrahedral and double-bond.
     """
     mol = as_mol(molecule)
-    bonds = sorted((_read_bond(bond) for bond in mol.GetBonds()), key=lambda bond: (bond.begin, bond.end))
-    return MolecularGraph(tuple(_read_atom(atom) for atom in mol.GetAtoms()), tuple(bonds))
+    return MolecularGraph(tuple(map(_read_atom, mol.GetAtoms())), tuple(sorted(map(_read_bond, mol.GetBonds()))))
 
 
 def _read_atom(atom: Chem.Atom) -> Atom:
     tag = atom.GetChiralTag()
+    return Atom(
+        atom.GetSymbol(),
+        atom.GetFormalCharge(),
+        atom.GetTotalNumHs(),
+        atom.GetIsAromatic(),
+        "" if tag == _NO_TAG else _hand(atom, tag),
+        atom.GetIsotope(),
+    )
+
+
+def _hand(atom: Chem.Atom, tag: Chem.ChiralType) -> str:
+    """The chirality sign by atom numbers, from RDKit's tag, which goes by the order of bonds in memory."""
     if tag not in _CHIRALITY:
         raise InvalidMolecule(
             f"atom {atom.GetIdx()} has {tag} stereo; the graph view knows tetrahedral centres only"
         )
-    chirality = _CHIRALITY[tag]
     neighbours = [bond.GetOtherAtomIdx(atom.GetIdx()) for bond in atom.GetBonds()]
-    return Atom(
-        symbol=atom.GetSymbol(),
-        charge=atom.GetFormalCharge(),
-        hydrogens=atom.GetTotalNumHs(),
-        aromatic=atom.GetIsAromatic(),
-        chirality=_OTHER_HAND[chirality] if _is_odd(neighbours) else chirality,
-        isotope=atom.GetIsotope(),
-    )
+    sign = _CHIRALITY[tag]
+    return _OTHER_HAND[sign] if _is_odd(neighbours) else sign
 
 
 def _is_odd(order: list[int]) -> bool:
@@ -166,12 +180,12 @@ def _read_bond(bond: Chem.Bond) -> Bond:
         raise InvalidMolecule(f"the graph view has no {bond.GetBondType()} bond")
     if begin > end:
         begin, end, sign = end, begin, _REVERSED.get(sign, sign)
-    return Bond(begin, end, sign, _double_bond_stereo(bond))
-
-
-def _double_bond_stereo(bond: Chem.Bond) -> str:
-    """Cis or trans of the lowest-numbered substituents, from RDKit's answer about the ones it chose."""
     stereo = bond.GetStereo()
+    return Bond(begin, end, sign, "" if stereo == _NO_STEREO else _double_bond_stereo(bond, stereo))
+
+
+def _double_bond_stereo(bond: Chem.Bond, stereo: Chem.BondStereo) -> str:
+    """Cis or trans of the lowest-numbered substituents, from RDKit's answer about the ones it chose."""
     if stereo not in (*_TRANS, *_CIS):
         return ""
     side = "t" if stereo in _TRANS else "c"
@@ -252,20 +266,20 @@ def to_graph_text(molecule: str | Mol) -> str:
         InvalidMolecule: as `molecular_graph`.
     """
     graph = molecular_graph(molecule)
-    atoms = " ".join(f"{index}:{_atom_text(atom)}" for index, atom in enumerate(graph.atoms))
-    bonds = " ".join(f"{bond.begin}{bond.sign}{bond.end}{bond.stereo}" for bond in graph.bonds)
+    atoms = " ".join(f"{index}:{_atom_text(*atom)}" for index, atom in enumerate(graph.atoms))
+    bonds = " ".join(f"{begin}{sign}{end}{stereo}" for begin, end, sign, stereo in graph.bonds)
     return f"{atoms} | {bonds}".rstrip()
 
 
-def _atom_text(atom: Atom) -> str:
-    symbol = atom.symbol.lower() if atom.aromatic else atom.symbol
+@lru_cache(maxsize=4096)
+def _atom_text(symbol: str, charge: int, hydrogens: int, aromatic: bool, chirality: str, isotope: int) -> str:
     return "".join(
         (
-            str(atom.isotope or ""),
-            symbol,
-            f"H{_unless_one(atom.hydrogens)}" if atom.hydrogens else "",
-            f"{'+' if atom.charge > 0 else '-'}{_unless_one(abs(atom.charge))}" if atom.charge else "",
-            atom.chirality,
+            str(isotope or ""),
+            symbol.lower() if aromatic else symbol,
+            f"H{_unless_one(hydrogens)}" if hydrogens else "",
+            f"{'+' if charge > 0 else '-'}{_unless_one(abs(charge))}" if charge else "",
+            chirality,
         )
     )
 
@@ -353,22 +367,14 @@ def to_graph_arrays(molecule: str | Mol) -> GraphArrays:
     """
     graph = molecular_graph(molecule)
     nodes = [
-        (
-            _NUMBERS[atom.symbol],
-            atom.charge,
-            atom.hydrogens,
-            int(atom.aromatic),
-            _CHIRAL_CODES.index(atom.chirality),
-            atom.isotope,
-        )
-        for atom in graph.atoms
+        (_NUMBERS[symbol], charge, hydrogens, aromatic, _CODES_OF_CHIRALITY[chirality], isotope)
+        for symbol, charge, hydrogens, aromatic, chirality, isotope in graph.atoms
     ]
-    ends: list[tuple[int, int]] = []
+    ends: list[int] = []
     features: list[tuple[int, int]] = []
-    for bond in graph.bonds:
-        stereo = _STEREO_CODES.index(bond.stereo)
-        ends += [(bond.begin, bond.end), (bond.end, bond.begin)]
-        features += [(_BOND_CODES[bond.sign], stereo), (_BOND_CODES[_REVERSED.get(bond.sign, bond.sign)], stereo)]
+    for begin, end, sign, stereo in graph.bonds:
+        ends += (begin, end, end, begin)
+        features += _FEATURES[sign, stereo]
     return GraphArrays(
         node_features=np.array(nodes, dtype=np.int64).reshape(-1, len(NODE_COLUMNS)),
         edge_index=np.ascontiguousarray(np.array(ends, dtype=np.int64).reshape(-1, 2).T),

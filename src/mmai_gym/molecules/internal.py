@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,10 @@ NO_ATOM = -1
 """In `references`: nothing to refer to, and the coordinate beside it is 0."""
 
 _STRAIGHT = np.sin(np.radians(5.0))
-"""Three atoms within 5° of a line fix no plane."""
+"""A torsion about three atoms within 5° of a line is ill-conditioned: others are looked for."""
+
+_COLLINEAR = 1e-5
+"""Below this sine there is no plane at all."""
 
 Vector = npt.NDArray[np.float64]
 
@@ -112,17 +116,22 @@ def _references(atom: int, parent: int, placed: Sequence[int], steps: Vector, po
     others = sorted((other for other in placed if other != first), key=lambda other: (steps[first, other], other))
     if not others:
         return [first, NO_ATOM, NO_ATOM]
-    # Any two of them span the plane that a torsion needs, unless all atoms placed so far stand in a line.
-    for second in others:
-        for third in others:
-            if third != second and not _in_line(points[first], points[second], points[third]):
-                return [first, second, third]
-    return [first, others[0], NO_ATOM]
+    # The first pair that clearly spans a plane; in a straight molecule the one that does so best.
+    best, most_bent = [first, others[0], NO_ATOM], _COLLINEAR
+    for second, third in permutations(others, 2):
+        bend = _bend(points[first], points[second], points[third])
+        if bend > most_bent:
+            best, most_bent = [first, second, third], bend
+        if bend > _STRAIGHT:
+            break
+    return best
 
 
-def _in_line(a: Vector, b: Vector, c: Vector) -> bool:
+def _bend(a: Vector, b: Vector, c: Vector) -> float:
+    """Sine of the angle at b."""
     u, v = b - a, c - b
-    return bool(np.linalg.norm(np.cross(u, v)) <= _STRAIGHT * np.linalg.norm(u) * np.linalg.norm(v))
+    lengths = float(np.linalg.norm(u) * np.linalg.norm(v))
+    return float(np.linalg.norm(np.cross(u, v))) / lengths if lengths else 0.0
 
 
 def _measure(points: Vector, atom: int, references: npt.NDArray[np.int64]) -> tuple[float, float, float]:

@@ -65,17 +65,21 @@ def randomized_places(smiles: str, seed: int) -> tuple[str, tuple[int, ...]]:
     Raises:
         InvalidMolecule: `smiles` cannot be read.
     """
-    return shuffled(parse(smiles), seed)
-
-
-def shuffled(mol: Mol, seed: int) -> tuple[str, tuple[int, ...]]:
-    """A text of `mol` in random order, and for each of its atoms the position there."""
-    order = list(range(mol.GetNumAtoms()))
-    random.Random(seed).shuffle(order)
-    renumbered = Chem.RenumberAtoms(mol, order)
+    order, renumbered = _shuffled(parse(smiles), seed)
     text = Chem.MolToSmiles(renumbered, canonical=False)
     places = {order[atom]: place for place, atom in enumerate(output_order(renumbered))}
     return text, tuple(places[atom] for atom in range(len(order)))
+
+
+def write_randomized(mol: Mol, seed: int) -> str:
+    """The text of `randomized`, from a molecule object."""
+    return Chem.MolToSmiles(_shuffled(mol, seed)[1], canonical=False)
+
+
+def _shuffled(mol: Mol, seed: int) -> tuple[list[int], Mol]:
+    order = list(range(mol.GetNumAtoms()))
+    random.Random(seed).shuffle(order)
+    return order, Chem.RenumberAtoms(mol, order)
 
 
 def rooted(molecule: str | Mol, atom_index: int) -> str:
@@ -96,9 +100,7 @@ def kekulized(molecule: str | Mol) -> str:
     Raises:
         InvalidMolecule: a SMILES that cannot be read.
     """
-    mol = Chem.Mol(as_mol(molecule))
-    Chem.Kekulize(mol, clearAromaticFlags=True)
-    return Chem.MolToSmiles(mol)
+    return Chem.MolToSmiles(as_mol(molecule), kekuleSmiles=True)
 
 
 def flat(molecule: str | Mol) -> str:

@@ -30,7 +30,7 @@ from mmai_gym.molecules.graph import (
 from mmai_gym.molecules.inchi_view import inchikey, read_inchi, to_fixed_inchi, to_inchi
 from mmai_gym.molecules.internal import InternalCoordinates, from_internal, to_internal
 from mmai_gym.molecules.selfies_view import read_selfies, to_selfies
-from mmai_gym.molecules.smiles import flat, kekulized, rooted, shuffled, write
+from mmai_gym.molecules.smiles import flat, kekulized, rooted, write, write_randomized
 from mmai_gym.molecules.toolkit import Mol, murcko_scaffold
 
 
@@ -60,7 +60,7 @@ class View:
 
 
 def _randomized(mol: Mol, seed: int = 0) -> str:
-    return shuffled(mol, seed)[0]
+    return write_randomized(mol, seed)
 
 
 def _rooted(mol: Mol, atom: int = 0) -> str:

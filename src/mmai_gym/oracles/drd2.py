@@ -44,7 +44,7 @@ def features(mol: Mol) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
     ids = np.fromiter(environments.keys(), dtype=np.int64, count=len(environments))
     counts = np.fromiter(environments.values(), dtype=np.float64, count=len(environments))
     places, numbers = np.unique(ids % BITS, return_inverse=True)
-    return places, np.bincount(numbers, weights=counts, minlength=len(places))
+    return places, np.asarray(np.bincount(numbers, counts, len(places)), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> KernelMachine:
         np.searchsorted(places[order], np.arange(BITS + 1)),
         landmarks[order],
         counts[order],
-        np.bincount(landmarks, weights=counts**2, minlength=len(lengths)),
+        np.asarray(np.bincount(landmarks, counts**2, len(lengths)), dtype=np.float64),
         arrays["weights"].astype(np.float64),
-        float(arrays["bias"]),  # type: ignore[arg-type]
-        float(arrays["gamma"]),  # type: ignore[arg-type]
+        float(arrays["bias"]),
+        float(arrays["gamma"]),
     )
 
 

@@ -52,6 +52,7 @@ _MEANINGS = {
     "similarity": "Tanimoto similarity of input and most similar success, averaged over the inputs that have one.",
     "gain": "Best change of the property in the wanted direction, averaged over the inputs with a success.",
     "protocol_success": "Share of inputs with a success among 20 answers by the publication's own rule, tricks included.",
+    "protocol_success_first": "Share of inputs whose first answer is a success by the publication's own rule.",
     "protocol_similarity": "Tanimoto similarity of input and best success by the publication's rule.",
     "relative_improvement": "Mean change of the properties relative to the input, over the best successes.",
     "valid_inputs": "Share of inputs with at least one readable answer.",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mmai_gym import bench, tasks
+from mmai_gym.bench.table import run_name
 from mmai_gym.contracts import CheckpointError, DataError, Estimate, Result, Task
 from mmai_gym.lfm.checkpoint import read_card
 from mmai_gym.models.loading import CHECKPOINT
@@ -42,9 +43,12 @@ class Chapter:
         return f"{self.key}-family-{family + 1}"
 
     def of_family(self, family: bench.FamilySummary, model: str) -> dict[str, Sequence[Result]]:
-        """The model's results by task, in the order of the suite."""
+        """The model's results by task, in the order of the suite; of several fits the first one's."""
         names = [contest.task for contest in family.contests]
-        return {name: self.results[model, name] for name in names if (model, name) in self.results}
+        found = (
+            (name, self.results.get((model, name), self.results.get((run_name(model, 1), name)))) for name in names
+        )
+        return {name: results for name, results in found if results is not None}
 
     def estimate(self, task: str, model: str, metric: str) -> Estimate | None:
         """One number of the table, None where the table does not have it."""

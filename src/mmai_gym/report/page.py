@@ -17,6 +17,7 @@ from string import Template
 from mmai_gym import __version__
 from mmai_gym.contracts import UsageError
 from mmai_gym.report.answers import answers_section
+from mmai_gym.report.audit import audit_section
 from mmai_gym.report.drawings import Pencil
 from mmai_gym.report.markup import Markup, element, join, text
 from mmai_gym.report.material import Chapter, Training, read_chapter, read_training
@@ -42,17 +43,18 @@ def write_report(
     if not paths:
         raise UsageError("a report needs at least one run record; run `mmai-gym bench MODEL` first")
     chapters = [read_chapter(path, f"r{i + 1}") for i, path in enumerate(paths)]
-    training = read_training(None if run_folder is None else Path(run_folder))
-    return _replace(Path(out), render(chapters, training))
+    folder = None if run_folder is None else Path(run_folder)
+    return _replace(Path(out), render(chapters, read_training(folder), folder))
 
 
-def render(chapters: Sequence[Chapter], training: Training) -> str:
-    """The page as text; deterministic in its arguments."""
+def render(chapters: Sequence[Chapter], training: Training, run_folder: Path | None = None) -> str:
+    """The page as text; deterministic in its arguments and in the audit that lies in the run folder."""
     pencil = Pencil()
     several = len(chapters) > 1
     results = [_results(chapter, several) for chapter in chapters]
     answers = [_answers(chapter, pencil, several) for chapter in chapters]
     provenance = [_provenance(chapter, training, several) for chapter in chapters]
+    audits = [_audit(chapter, run_folder, several) for chapter in chapters]
     curve = training_section(training)
     notes = [element("p", f"Molecules are shown as text only: {note}", class_="note") for note in pencil.notes]
     title = _title(chapters)
@@ -62,6 +64,7 @@ def render(chapters: Sequence[Chapter], training: Training) -> str:
         element("h2", "Training", id="training") if curve else None,
         curve,
         *answers,
+        *audits,
         element("h2", "What the metrics mean", id="metrics"),
         glossary_section(chapters),
         *provenance,
@@ -94,11 +97,14 @@ def _heading(chapter: Chapter, words: str, section: str, several: bool) -> Marku
 def _results(chapter: Chapter, several: bool) -> Markup:
     how_to_read = (
         "Bars are 95 % intervals; all models of a task share its axis. The dotted line is the best trivial "
-        "baseline. A number is bold and green where its interval lies clear of every other model’s."
+        "baseline. A number is bold and green where its interval lies clear of every other measured model’s. Open "
+        "circles are published figures of the same setting, with their own spread; those of another setting are listed "
+        "below the table and not drawn."
     )
     return join(
         [
             _heading(chapter, "In words", "words", several),
+            *[element("p", f"Record: {fault}", class_="note") for fault in chapter.table.faults],
             verdict_list(chapter),
             _heading(chapter, "Results", "results", several),
             element("p", how_to_read, class_="muted small"),
@@ -118,6 +124,11 @@ def _answers(chapter: Chapter, pencil: Pencil, several: bool) -> Markup:
         ],
         between="\n",
     )
+
+
+def _audit(chapter: Chapter, run_folder: Path | None, several: bool) -> Markup:
+    heading = _heading(chapter, "What training may have known", "audit", several)
+    return join([heading, audit_section(chapter, run_folder)], between="\n")
 
 
 def _provenance(chapter: Chapter, training: Training, several: bool) -> Markup:
@@ -157,6 +168,7 @@ def _navigation(chapters: Sequence[Chapter], *, trained: bool) -> Markup:
         *([("Training", "#training")] if trained else []),
         *links("Predictions", "plots"),
         *links("Answers", "answers"),
+        *links("Audit", "audit"),
         ("Metrics", "#metrics"),
         *links("Provenance", "provenance"),
     ]

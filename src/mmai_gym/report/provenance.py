@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmai_gym.records import RunHeader
 from mmai_gym.report.glossary import metric_meaning, metric_name
 from mmai_gym.report.markup import Markup, element, join
 from mmai_gym.report.material import Chapter, Training
@@ -53,15 +54,31 @@ def provenance_section(chapter: Chapter, training: Training) -> Markup:
 def commands(chapter: Chapter, training: Training) -> str:
     """The command lines that repeat the training (where its recipe is known), the benchmark and the report."""
     header = chapter.table.header
-    bench = ["mmai-gym", "bench", chapter.table.model, "--suite", chapter.table.suite]
-    if header.config.get("limit"):
-        bench += ["--limit", str(header.config["limit"])]
-    if "bench" in header.seeds:
-        bench += ["--seed", str(header.seeds["bench"])]
-    lines = [bench, ["mmai-gym", "report", chapter.table.model]]
+    lines = [bench_command(header)]
+    if "answers_from" in header.config:
+        lines.append(f"mmai-gym judge RECORD --out {shlex.quote(chapter.file.removesuffix('.gz'))}")
+    lines += [
+        shlex.join(["mmai-gym", "score", chapter.file]),
+        shlex.join(["mmai-gym", "report", header.config["model"]]),
+    ]
     if training.recipe:
-        lines.insert(0, ["mmai-gym", "train", training.recipe, "--out", f"runs/{chapter.table.model}"])
-    return "\n".join(map(shlex.join, lines))
+        lines.insert(
+            0, shlex.join(["mmai-gym", "train", training.recipe, "--out", f"runs/{header.config['model']}"])
+        )
+    return "\n".join(lines)
+
+
+def bench_command(header: RunHeader) -> str:
+    """The command line behind every number of a record."""
+    config = header.config
+    words = ["mmai-gym", "bench", str(config["model"]), "--suite", str(config["suite"])]
+    if config.get("limit"):
+        words += ["--limit", str(config["limit"])]
+    if "bench" in header.seeds:
+        words += ["--seed", str(header.seeds["bench"])]
+    if "forward" in config:
+        words += ["--forward", str(config["forward"])]
+    return shlex.join(words)
 
 
 def _details(title: str, values: Mapping[str, Any]) -> Markup:

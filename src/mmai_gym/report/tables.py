@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mmai_gym.bench import Contest, FamilySummary, Row
+from mmai_gym.bench import Contest, FamilySummary, PublishedFigure, Row
 from mmai_gym.contracts import Estimate
 from mmai_gym.report.glossary import metric_name
 from mmai_gym.report.intervals import Axis, decimals, estimate_text, interval_bar, number
 from mmai_gym.report.markup import Markup, element, join
 from mmai_gym.report.material import Chapter
+from mmai_gym.report.provenance import bench_command
+from mmai_gym.report.published import (
+    as_estimate,
+    comparable_figures,
+    decimals_of,
+    published_details,
+    value_text,
+)
 
 # --------------------------------------------------------------------------------------------------- sentences
 
@@ -85,20 +93,29 @@ def _family(chapter: Chapter, position: int, family: FamilySummary) -> Markup:
     return element(
         "section",
         element("h3", family.family),
-        element("p", family.note, class_="muted small") if family.note else None,
+        element("p", " ".join(filter(None, (_protocol(family), family.note))), class_="muted small"),
         table,
+        published_details(chapter, family),
         _other_metrics([row for row in rows if not row.is_headline]),
+        element("p", "Made by ", element("code", bench_command(chapter.table.header)), class_="muted small"),
         id=chapter.anchor(position),
     )
+
+
+def _protocol(family: FamilySummary) -> str:
+    return f"Protocol: {family.protocol}." if family.protocol else ""
 
 
 def _task(chapter: Chapter, contest: Contest, family_rows: Sequence[Row]) -> Markup:
     """One task: a heading row with the axis, then one row per model."""
     rows = [row for row in family_rows if row.is_headline and row.task == contest.task]
     estimates = {row.model: row.estimate for row in rows}
-    places, axis, best = decimals(estimates.values()), Axis.over(list(estimates.values())), best_model(estimates)
+    published = comparable_figures(chapter, contest.task, contest.metric) if rows else []
+    drawn = [*estimates.values(), *(as_estimate(figure, rows[0].estimate) for figure in published)]
+    places, axis, best = decimals(estimates.values()), Axis.over(drawn), best_model(estimates)
     reference = contest.trivial.value if contest.trivial else None
     lines = [_line(chapter, contest, row, places, axis, best, reference) for row in rows]
+    lines += [_published_line(figure, rows[0].estimate, axis, reference) for figure in published]
     name = element("span", contest.task, class_="name")
     about = element("span", _about(contest, rows), class_="metric")
     heading = element(
@@ -120,6 +137,14 @@ def _line(
     reference: float | None,
 ) -> Markup:
     value = estimate_text(row.estimate, places)
+    if row.runs > 1:
+        value = join(
+            [
+                value,
+                element("span", f"± {number(row.spread, places + 1)} over {row.runs} seeds", class_="interval"),
+            ],
+            " ",
+        )
     if row.model == best:
         value = element("strong", value, class_="best")
     kinds = {"subject": row.model == chapter.table.model, "trivial": row.model == contest.trivial_name}
@@ -130,6 +155,19 @@ def _line(
         element("td", value, element("span", undecided, class_="warn") if row.undecided else None, class_="value"),
         element("td", interval_bar(row.estimate, axis, reference), class_="bar"),
         class_=" ".join(kind for kind, holds in kinds.items() if holds) or None,
+    )
+
+
+def _published_line(figure: PublishedFigure, like: Estimate, axis: Axis, reference: float | None) -> Markup:
+    """A figure of the same setting, on the axis of the measured ones and marked as none of them."""
+    return element(
+        "tr",
+        element(
+            "th", figure.model, element("span", f" published, {figure.certainty}", class_="source"), scope="row"
+        ),
+        element("td", value_text(figure, decimals_of([figure])), class_="value"),
+        element("td", interval_bar(as_estimate(figure, like), axis, reference), class_="bar"),
+        class_="published",
     )
 
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rdkit.Chem import rdMolDescriptors
 
 from mmai_gym.contracts import (
     Count,
+    Estimate,
     Example,
     Molecule,
     Property,
     Question,
     Reason,
+    Result,
     Split,
     Structure,
     Verdict,
@@ -28,6 +30,7 @@ from mmai_gym.contracts import (
 from mmai_gym.molecules import Mol, formula, parse, parse_formula
 from mmai_gym.tasks.base import BaseTask, judge_count
 from mmai_gym.tasks.language import LISTS, LanguageTask
+from mmai_gym.tasks.scoring import exact_rate
 from mmai_gym.tasks.translate import FLAT_VIEWS, shown_in
 
 _SHOWN = tuple(view for view in FLAT_VIEWS if view != "inchi")
@@ -96,6 +99,9 @@ class CountParts(LanguageTask):
 
     def judge(self, example: Example, answer: str) -> Verdict:
         return judge_count(example.gold, answer)
+
+    def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
+        return {"accuracy": exact_rate(results)}
 
 
 TASKS: tuple[Callable[[], BaseTask], ...] = tuple(

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from mmai_gym.contracts import Example, Molecule, Number, Property, Question, Split, Words
+from mmai_gym.contracts import SPLITS, Example, Molecule, Number, Property, Question, Split, Words
 from mmai_gym.molecules import Conformer, canonical, to_conformer_text
 from mmai_gym.sources import kept, moleculenet, qm9
 from mmai_gym.sources.scaffolds import molecule_fraction, scaffold_fraction
@@ -121,7 +121,7 @@ class Energy(Measurement):
         self.unit = energies.unit
 
     def sizes(self) -> dict[str, int]:
-        return dict(self.energies.sizes[self.way])
+        return {split: self.energies.sizes[self.way][split] for split in SPLITS}
 
     def rows(self, split: Split) -> Sequence[Row]:
         return split_rows(self.energies.name, self.way, split)

@@ -255,7 +255,7 @@ class WriteConformer(LanguageTask):
     category = "3d-molecules"
     headline = "near"
     teachers = ("structure", "etkdg")
-    share = 0.05
+    share = 0.1
     form = Structure("molecule", "conformer")
 
     def fits(self, smiles: str) -> bool:

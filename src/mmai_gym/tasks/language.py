@@ -97,8 +97,8 @@ EMBEDDED = MoleculeList(
 )
 LISTS = (
     EMBEDDED,
-    MoleculeList("zinc", "zinc", _zinc, {"train": 20_000, "valid": 500, "test": 1_000}),
-    MoleculeList("chembl", "chembl-smiles", _chembl, {"train": 10_000, "valid": 250, "test": 500}, stereo=False),
+    MoleculeList("zinc", "zinc", _zinc, {"train": 10_000, "valid": 300, "test": 600}),
+    MoleculeList("chembl", "chembl-smiles", _chembl, {"train": 5_000, "valid": 200, "test": 300}, stereo=False),
 )
 
 

@@ -8,16 +8,23 @@ Ranks are counted as given. In `top_k` an invalid candidate or a repeat of an ea
 place; published evaluations usually take both out before they rank, and a model that wants to be compared with them
 does the same before it answers. The first rank is affected by invalid candidates only.
 
+`top_k_stereo_blind` forgives stereo: both sets are compared without it. Where verdicts carry `round_trip` (whether a model
+of the forward reaction makes the product of the answer again; Schwaller et al. 2020), `round_trip_top_k` is the share of
+examples with such an answer among the first k, and `reranked_top_k` is `top_k` with those answers moved to the front.
+
 The class of a reaction is unknown to the model. Where a source knows it, it stands in the example's `reaction_class`,
 which no question shows, and `top_1_class_N` is the accuracy within that class.
 """
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from mmai_gym.contracts import (
     DataError,
@@ -33,9 +40,10 @@ from mmai_gym.contracts import (
     Verdict,
     Words,
 )
-from mmai_gym.molecules import canonical_set
+from mmai_gym.molecules import canonical_set, flat
+from mmai_gym.stats import proportion
 from mmai_gym.tasks.base import BaseTask, LazyExamples
-from mmai_gym.tasks.scoring import exact_rate, structure_metrics
+from mmai_gym.tasks.scoring import decided, exact_rate, structure_metrics
 
 RANKS = (1, 3, 5, 10)
 
@@ -59,6 +67,7 @@ class ReactionRow:
 class ReactionTask(BaseTask):
     """Question, verifier and metrics; the families say which side is asked for, their sets where reactions come from."""
 
+    judge_version = "2"
     headline = "top_1"
     asks: Words
     form: Structure
@@ -100,13 +109,66 @@ class ReactionTask(BaseTask):
     def _components(self, given: str, gold: str) -> dict[str, float]:
         """What a verdict tells beside its score, from the canonical sets of the answer and of the gold answer.
 
-        `overlap`: molecules that both have, by those that either has (Jaccard overlap, counting repeats).
+        `overlap`: molecules that both have, by those that either has (Jaccard overlap, counting repeats). `stereo_blind`:
+        whether both are equal without stereo.
         """
-        return {"overlap": 1.0 if given == gold else _overlap(Counter(given.split(".")), Counter(gold.split(".")))}
+        same = given == gold
+        return {
+            "overlap": 1.0 if same else _overlap(Counter(given.split(".")), Counter(gold.split("."))),
+            "stereo_blind": float(same or flat_set(given) == flat_set(gold)),
+        }
+
+    def clusters(self, results: Sequence[Result]) -> list[str] | None:
+        """The side shown: a set may hold a reaction twice, or a product that is made in two ways."""
+        labels = [str(result.example.inputs["smiles"]) for result in results]
+        return labels if len(set(labels)) < len(labels) else None
 
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
-        metrics = {f"top_{k}": exact_rate(results, k) for k in ranks(results)}
+        metrics = {f"top_{k}": exact_rate(results, k, self.clusters) for k in ranks(results)}
+        for component, name in COMPONENT_RATES.items():
+            metrics |= self.component_rates(results, component, name)
+        if any(name.startswith("round_trip") for name in metrics):
+            again = [_round_trips_first(result) for result in results]
+            metrics |= {f"reranked_top_{k}": exact_rate(again, k, self.clusters) for k in ranks(results)}
         return metrics | structure_metrics(results) | _by_class(results)
+
+    def component_rates(self, results: Sequence[Result], component: str, name: str) -> dict[str, Estimate]:
+        """`name` filled with k: the share of examples with an answer among the first k whose verdict has `component` at 1.
+
+        Nothing where no readable answer carries it: a rate of zero would be made up.
+        """
+        kept = decided(results)
+        if not any(component in verdict.components for result in kept for verdict in result.verdicts):
+            return {}
+        hits = [[verdict.components.get(component) == 1.0 for verdict in result.verdicts] for result in kept]
+        groups = self.clusters(kept)
+        return {
+            name.format(k=k): proportion(np.array([any(row[:k]) for row in hits], dtype=bool), groups)
+            for k in ranks(results)
+        }
+
+
+def _round_trips_first(result: Result) -> Result:
+    """The result with answers that come back before those that do not, each in their order."""
+    order = sorted(
+        range(len(result.verdicts)), key=lambda i: -result.verdicts[i].components.get("round_trip", 0.0)
+    )
+    completions = tuple(result.prediction.completions[i] for i in order)
+    return Result(
+        result.example,
+        replace(result.prediction, completions=completions),
+        tuple(result.verdicts[i] for i in order),
+    )
+
+
+COMPONENT_RATES = {"stereo_blind": "top_{k}_stereo_blind", "round_trip": "round_trip_top_{k}"}
+"""Components of a verdict that are counted up to each rank, and the metric's name."""
+
+
+@functools.lru_cache(maxsize=100_000)
+def flat_set(smiles: str) -> str:
+    """A canonical set of molecules without stereo, as a canonical set."""
+    return canonical_set(flat(smiles)) if any(mark in smiles for mark in "@/\\") else smiles
 
 
 def _overlap(given: Counter[str], gold: Counter[str]) -> float:

@@ -49,7 +49,8 @@ _OPTIONS = (
     "unknown",
 )  # fmt: skip
 SPAN_VIEWS = frozenset(_VIEWS)
-"""Views that a span may name: each has a control token that announces it."""
+"""Views that have a control token of their own, which opens their spans."""
+_SPAN_OF = dict.fromkeys(("xyz", "sdf", "pdb"), "conformer")
 
 _NAMED = _STRUCTURE + tuple(f"<|{name}|>" for name in (*_VIEWS, *_REQUESTS, *_FORMS, *_OPTIONS))
 
@@ -73,6 +74,17 @@ def control(name: str) -> str:
     return token
 
 
+def view_token(view: str) -> str:
+    """The control token that opens the span of a text in a view.
+
+    Ways to write one view share its token: "smiles-kekulized" opens with `<|smiles|>`, "xyz" with `<|conformer|>`.
+
+    Raises:
+        ValueError: there is no token for the view.
+    """
+    return control(_SPAN_OF.get(view, view.partition("-")[0]))
+
+
 def property_token(name: str) -> str:
     """The token that names a property, e.g. `<|caco2_wang|>`; never one of the control tokens."""
     return f"<|p:{_NAME.sub('_', name.lower())}|>"
@@ -92,7 +104,7 @@ def compact_molecules(question: Question) -> str:
     Molecules come before the request, so that all questions about one molecule share their opening: a corpus row can
     ask several of them, and a decoder needs to read the molecule only once.
     """
-    molecules = [control(span.view) + span.text for span in question if isinstance(span, Molecule)]
+    molecules = [view_token(span.view) + span.text for span in question if isinstance(span, Molecule)]
     return "".join(["<|bos|>", *molecules])
 
 
@@ -114,7 +126,7 @@ def compact_request(question: Question) -> str:
             case Indices():
                 parts.append(control("indices"))
             case Structure():
-                parts.append(control(span.role) + ("" if span.view == "smiles" else control(span.view)))
+                parts.append(control(span.role) + ("" if span.view == "smiles" else view_token(span.view)))
     return "".join(parts)
 
 

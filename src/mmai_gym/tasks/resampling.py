@@ -111,7 +111,7 @@ def _eligible(
         for aim in definition.aims:
             found = values_of([molecule.smiles for molecule, _ in left], [aim.oracle], oracles)
             left = [
-                (molecule, values | new)
+                (molecule, {**values, **new})
                 for (molecule, values), new in zip(left, found, strict=True)
                 if not math.isnan(new[aim.oracle]) and not definition.rules_out(aim, new[aim.oracle])
             ]

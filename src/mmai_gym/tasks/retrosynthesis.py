@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from mmai_gym.contracts import SPLITS, Estimate, Example, Result, Split, Structure, Words, row_id
 from mmai_gym.molecules import (
     MappedReaction,
@@ -25,11 +23,9 @@ from mmai_gym.molecules import (
     root_aligned,
 )
 from mmai_gym.sources import LazySequence, embedded, kept, mapped, uspto50k, usptofull
-from mmai_gym.stats import proportion
 from mmai_gym.tasks.base import BaseTask
 from mmai_gym.tasks.derived import derived_column
-from mmai_gym.tasks.reactions import ReactionRow, ReactionTask, ranks
-from mmai_gym.tasks.scoring import decided
+from mmai_gym.tasks.reactions import ReactionRow, ReactionTask
 
 
 class Retrosynthesis(ReactionTask):
@@ -42,18 +38,7 @@ class Retrosynthesis(ReactionTask):
         return super()._components(given, gold) | {"max_fragment": float(_same_largest(given, gold))}
 
     def score(self, results: Sequence[Result]) -> dict[str, Estimate]:
-        return super().score(results) | {
-            f"max_fragment_top_{k}": _largest_rate(results, k) for k in ranks(results)
-        }
-
-
-def _largest_rate(results: Sequence[Result], k: int) -> Estimate:
-    """Share of examples with the largest reactant in one of the first `k` answers (Wilson interval)."""
-    hits = [
-        any(verdict.components.get("max_fragment", 0.0) == 1.0 for verdict in result.verdicts[:k])
-        for result in decided(results)
-    ]
-    return proportion(np.array(hits, dtype=bool))
+        return super().score(results) | self.component_rates(results, "max_fragment", "max_fragment_top_{k}")
 
 
 def _same_largest(given: str, gold: str) -> bool:

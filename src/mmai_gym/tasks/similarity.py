@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mmai_gym.contracts import Choice, Estimate, Example, Molecule, Question, Result, Split, Verdict, Words
@@ -19,6 +20,7 @@ from mmai_gym.tasks.language import LISTS, LanguageTask
 from mmai_gym.tasks.scoring import choice_metrics
 
 LEAST_DIFFERENCE = 0.1
+_MOLECULES = ("shown", "first", "second")
 _LEAST_DRAWN, _MOST_DRAWN = 4, 200
 
 
@@ -43,12 +45,18 @@ class Closer(LanguageTask):
         gold = rng.choice(self.form.options)
         pair = (close, distant) if gold == "first" else (distant, close)
         shown = [randomized(text, rng.getrandbits(32)) for text in (smiles, *pair)]
-        return dict(zip(("shown", "first", "second"), shown, strict=True)), gold
+        return dict(zip(_MOLECULES, shown, strict=True)), gold
+
+    def augment(self, example: Example, seed: int) -> Example:
+        """The same three molecules in other writings: others might be ones that a corpus has to leave out."""
+        inputs = dict(example.inputs)
+        inputs |= {key: randomized(inputs[key], seed + i) for i, key in enumerate(_MOLECULES)}
+        return replace(example, inputs=inputs)
 
     def question(self, example: Example) -> Question:
         return (
             Words("Which of the last two is more similar to the first (Tanimoto, Morgan radius 2)?", "compare"),
-            *(Molecule(example.inputs[key]) for key in ("shown", "first", "second")),
+            *(Molecule(example.inputs[key]) for key in _MOLECULES),
             self.form,
         )
 

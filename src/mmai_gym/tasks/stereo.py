@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import random
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -42,9 +43,9 @@ class Stereo(LanguageTask):
         mol = parse(smiles)
         return bool(self.elements(mol, list(Chem.CanonicalRankAtoms(mol, breakTies=False))))
 
+    @abstractmethod
     def elements(self, mol: Mol, ranks: Sequence[int]) -> list[tuple[int, ...]]:
-        """Atoms of each element of this kind that is one by constitution alone."""
-        raise TypeError(f"{type(self).__name__} does not say what it asks about")
+        """Atoms of each element of this kind that is one by constitution alone; `ranks` tell atoms apart by it."""
 
     def draw(self, smiles: str, split: Split, rng: random.Random) -> tuple[Mapping[str, Any], Any] | None:
         mol = Chem.Mol(parse(smiles))
@@ -62,9 +63,9 @@ class Stereo(LanguageTask):
         # Read once more before it is rewritten: RDKit forgets a double bond's side that was only set when atoms move.
         return {"shown": randomized(Chem.MolToSmiles(mol), rng.getrandbits(32))}, label
 
+    @abstractmethod
     def label(self, mol: Mol, atoms: tuple[int, ...]) -> str:
         """The label of an element, '' where it has none."""
-        raise TypeError(f"{type(self).__name__} does not say what it asks about")
 
     def judge(self, example: Example, answer: str) -> Verdict:
         return judge_choice(self.form, example.gold, answer)
@@ -98,7 +99,7 @@ class DoubleBond(Stereo):
     """E or Z."""
 
     asks_for = "double-bond"
-    share = 0.1
+    share = 0.2
     mark = "/"
     form = Choice(("E", "Z"))
     words = "Is the double bond between the atoms with the map numbers 1 and 2 E or Z?"

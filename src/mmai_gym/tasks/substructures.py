@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rdkit import Chem
@@ -82,6 +83,13 @@ class Contains(LanguageTask):
             piece, gold = (foreign, "no") if foreign else (piece, "yes")
         shown = randomized(smiles, rng.getrandbits(32))
         return {"shown": shown, "fragment": randomized(piece, rng.getrandbits(32))}, gold
+
+    def augment(self, example: Example, seed: int) -> Example:
+        """The same molecule and fragment in other writings: another fragment might come from a molecule that a corpus has
+        to leave out."""
+        inputs = dict(example.inputs)
+        inputs |= {key: randomized(inputs[key], seed + i) for i, key in enumerate(("shown", "fragment"))}
+        return replace(example, inputs=inputs)
 
     def _foreign(self, mol: Mol, split: Split, rng: random.Random) -> str:
         """A piece of another molecule of the split that this one lacks."""

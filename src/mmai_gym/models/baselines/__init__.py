@@ -7,6 +7,7 @@ from mmai_gym.models.baselines.base import MAX_TRAIN, Baseline, TrainingSets
 from mmai_gym.models.baselines.boosting import BoostingBaseline
 from mmai_gym.models.baselines.exact import GroupOracle
 from mmai_gym.models.baselines.genetic import GraphGABaseline
+from mmai_gym.models.baselines.good import GoodConstantBaseline, NearestGoodBaseline
 from mmai_gym.models.baselines.kronrls import KronRLSBaseline
 from mmai_gym.models.baselines.maplight import MapLightBaseline
 from mmai_gym.models.baselines.means import PartnerMeanBaseline
@@ -27,6 +28,8 @@ _BASELINES: dict[str, type[Baseline]] = {
         KronRLSBaseline,
         PairBoostingBaseline,
         TemplateBaseline,
+        GoodConstantBaseline,
+        NearestGoodBaseline,
         GraphGABaseline,
         GroupOracle,
     )
@@ -57,10 +60,12 @@ __all__ = [
     "BoostingBaseline",
     "ConstantBaseline",
     "CopyBaseline",
+    "GoodConstantBaseline",
     "GraphGABaseline",
     "GroupOracle",
     "KronRLSBaseline",
     "MapLightBaseline",
+    "NearestGoodBaseline",
     "NearestNeighbourBaseline",
     "PairBoostingBaseline",
     "PartnerMeanBaseline",

@@ -118,7 +118,8 @@ class Baseline(ABC):
                     f"{self.name} cannot answer questions such as those of {name}, which ask for a {asked}"
                 )
             for i, reply in zip(places, self._learned(name, seed).reply(questions, n), strict=True):
-                completions = tuple(Completion(wrap(answer)) for answer in reply.answers)
+                # Who has nothing to say has not answered; without a completion the example would go uncounted.
+                completions = tuple(Completion(wrap(answer)) for answer in reply.answers) or (Completion(""),)
                 predictions[i] = Prediction(
                     examples[i].id, completions, reply.probabilities, reply.value, reply.spread
                 )

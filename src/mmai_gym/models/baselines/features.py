@@ -165,7 +165,7 @@ def maplight_features(smiles: Sequence[str], progress: Progress | None = None) -
     """Features of MapLight (Notwell and Wood 2023), shape (len(smiles), 2563): Morgan counts of radius 2 and Avalon counts,
     1,024 each, the 315 values of the extended reduced graph (Stiefel et al. 2006), and 200 descriptors.
 
-    They cost about 16 ms a molecule and are kept on disk. Text that is no molecule has zeros and NaN.
+    They cost about 12 ms a molecule and are kept on disk, in 0.9 kB each. Text that is no molecule has zeros and NaN.
 
     Raises:
         DataError: the file that keeps them cannot be used.

@@ -24,7 +24,7 @@ from mmai_gym.tasks.tricks import SIMILARITY_FLOOR, trick
 from mmai_gym.workers import WorkerPool
 
 CALLS = 500
-"""Molecules whose value is asked for, for each question."""
+"""Most molecules that are tried for each question; the oracle is asked about those that the rules allow."""
 POPULATION = 50
 _MUTATION = 0.5
 _SECONDS_PER_QUESTION = 600.0

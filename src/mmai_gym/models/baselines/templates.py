@@ -154,10 +154,13 @@ def precursors(item: tuple[str, list[Precedent]]) -> list[str]:
     for precedent in precedents:
         if precedent.template not in made:
             made[precedent.template] = _applied(precedent.template, product)
+        if not made[precedent.template]:
+            continue
+        known = _print(precedent.reactants)
         for reactants in made[precedent.template]:
             if reactants not in prints:
                 prints[reactants] = _print(reactants)
-            alike = DataStructs.TanimotoSimilarity(prints[reactants], _print(precedent.reactants))
+            alike = DataStructs.TanimotoSimilarity(prints[reactants], known)
             scores[reactants] = max(scores.get(reactants, 0.0), precedent.similarity * alike)
     return sorted(scores, key=lambda reactants: (-scores[reactants], reactants))
 

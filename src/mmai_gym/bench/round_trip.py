@@ -1,0 +1,66 @@
+"""Round trips: does a model of the forward reaction make the product again from the reactants that were proposed?
+
+Exact match punishes a good route that is not the recorded one; a round trip (Schwaller et al., Chemical Science 11, 3316,
+2020) accepts it, as far as the forward model can be trusted. Which model that was belongs to the number, and it must not
+have been trained on the test reactions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mmai_gym.contracts import Example, InvalidMolecule, Model, Result
+from mmai_gym.molecules import canonical_set
+from mmai_gym.tasks.answers import extract_answer
+
+COMPONENT = "round_trip"
+
+
+def with_round_trips(results: Sequence[Result], forward: Model, task: str, seed: int) -> list[Result]:
+    """The results, each readable answer's verdict with the component `round_trip`: 1 where `forward` gives the product.
+
+    Args:
+        results: of one task whose question shows a product and whose answers are sets of reactants.
+        task: the forward task, whose question `forward` is asked about each distinct set of reactants.
+    """
+    asked: dict[tuple[str, str], Example] = {}
+    for result in results:
+        product = canonical_set(str(result.example.inputs["smiles"]))
+        for reactants in _readable(result):
+            if reactants is not None:
+                inputs = {"smiles": reactants}
+                id_ = f"{result.example.id}-{len(asked)}"
+                asked.setdefault((product, reactants), Example(id_, task, result.example.split, inputs, product))
+    predictions = forward.predict(list(asked.values()), 1, seed) if asked else []
+    made = {
+        key: float(any(_canonical(c.text) == key[0] for c in prediction.completions[:1]))
+        for key, prediction in zip(asked, predictions, strict=True)
+    }
+    return [_told(result, made) for result in results]
+
+
+def _told(result: Result, made: dict[tuple[str, str], float]) -> Result:
+    product = canonical_set(str(result.example.inputs["smiles"]))
+    verdicts = tuple(
+        verdict
+        if reactants is None
+        else replace(verdict, components={**verdict.components, COMPONENT: made[product, reactants]})
+        for verdict, reactants in zip(result.verdicts, _readable(result), strict=True)
+    )
+    return replace(result, verdicts=verdicts)
+
+
+def _readable(result: Result) -> list[str | None]:
+    """The canonical set that each answer proposes; None where it could not be read or judged."""
+    return [
+        None if verdict.score is None else _canonical(c.text)
+        for verdict, c in zip(result.verdicts, result.prediction.completions, strict=True)
+    ]
+
+
+def _canonical(text: str) -> str | None:
+    try:
+        return canonical_set(extract_answer(text) or "")
+    except InvalidMolecule:
+        return None

@@ -1,0 +1,43 @@
+"""Round trips: each distinct proposal is asked about once, and what could not be read is told nothing about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmai_gym.bench.round_trip import with_round_trips
+from mmai_gym.contracts import Completion, Example, Prediction, Reason, Result, Verdict
+
+EXAMPLE = Example("x", "retrosynthesis/embedded", "test", {"smiles": "CCNC(C)=O"}, "CC(=O)Cl.CCN")
+
+
+class Amides:
+    """A forward model that makes the amide from a chloride, and something else from everything else."""
+
+    name = "amides"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def predict(self, examples: Sequence[Example], n: int, seed: int) -> list[Prediction]:
+        self.asked += [str(example.inputs["smiles"]) for example in examples]
+        said = ["CC(=O)NCC" if "Cl" in str(example.inputs["smiles"]) else "CCC" for example in examples]
+        return [
+            Prediction(example.id, (Completion(f"<answer>{text}</answer>"),))
+            for example, text in zip(examples, said, strict=True)
+        ]
+
+
+def test_an_answer_that_gives_the_product_again_is_marked() -> None:
+    texts = ["CC(=O)O.CCN", "CCN.CC(=O)Cl", "CC(=O)Cl.NCC", "C1CC", "?"]
+    verdicts = [Verdict(0.0, Reason.WRONG, text, {"overlap": 0.5}) for text in texts[:4]]
+    result = Result(
+        EXAMPLE,
+        Prediction("x", tuple(Completion(f"<answer>{text}</answer>") for text in texts)),
+        (*verdicts, Verdict(None, Reason.TIMEOUT)),
+    )
+    model = Amides()
+    (told,) = with_round_trips([result], model, "forward/embedded", seed=0)
+    assert [verdict.components.get("round_trip") for verdict in told.verdicts] == [0.0, 1.0, 1.0, None, None]
+    assert all(v.components["overlap"] == 0.5 for v in told.verdicts[:4])
+    assert sorted(model.asked) == ["CC(=O)Cl.CCN", "CC(=O)O.CCN"]  # two spellings of one set are one question
+    assert told.prediction == result.prediction

@@ -1,0 +1,63 @@
+"""Every figure in docs/results and in the README comes out of the stored records."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from mmai_gym.bench import Table, render_text, table
+from mmai_gym.contracts import Estimate
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results"
+RECORDS = sorted(path.name.removesuffix(".jsonl.gz") for path in RESULTS.glob("*.jsonl.gz"))
+WITHOUT_DATA = {"demo"}
+MEGABYTES = 5
+
+pytestmark = pytest.mark.slow
+each_record = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in WITHOUT_DATA else pytest.mark.data) for name in RECORDS]
+)
+
+
+@functools.cache
+def stored(name: str) -> Table:
+    return table(RESULTS / f"{name}.jsonl.gz")
+
+
+@each_record
+def test_the_stored_table_is_the_one_of_the_record_and_the_record_is_sound(name: str) -> None:
+    assert render_text(stored(name), width=120) + "\n" == (RESULTS / f"{name}.txt").read_text(encoding="utf-8")
+    assert not stored(name).faults
+    assert (RESULTS / f"{name}.jsonl.gz").stat().st_size <= MEGABYTES * 10**6
+
+
+NUMBER = r"−?\d[\d,]*(?:\.\d+)?"
+WITH_INTERVAL = re.compile(rf"({NUMBER})( %)? \[({NUMBER}), ({NUMBER})\]")
+
+
+@pytest.mark.data
+def test_every_figure_with_an_interval_in_the_readme_is_one_of_a_stored_record() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    quoted = WITH_INTERVAL.findall(text)
+    assert len(quoted) > 15
+    estimates = [row.estimate for name in RECORDS for row in stored(name).rows]
+    estimates += [estimate for name in RECORDS for estimate in stored(name).validity.values()]
+    assert [match for match in quoted if not any(says(match, estimate) for estimate in estimates)] == []
+
+
+def says(quoted: tuple[str, str, str, str], estimate: Estimate) -> bool:
+    """Whether value, low and high of the estimate round to what is quoted, in the digits that it is quoted with."""
+    value, percent, low, high = quoted
+    scale = 100.0 if percent else 1.0
+    found = zip((value, low, high), (estimate.value, estimate.low, estimate.high), strict=True)
+    return all(math.isfinite(exact) and rounds(text, scale * exact) for text, exact in found)
+
+
+def rounds(text: str, exact: float) -> bool:
+    places = len(text.partition(".")[2])
+    return abs(float(text.replace("−", "-").replace(",", "")) - exact) <= 0.5000001 * 10**-places
