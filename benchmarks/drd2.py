@@ -119,8 +119,8 @@ class Fit:
             "places": places.astype(np.uint16),
             "counts": self.landmarks[rows, places].astype(np.uint16),
             "weights": self.weights.astype(np.float32),
-            "bias": np.array(self.bias, dtype=np.float32),
-            "gamma": np.array(self.gamma, dtype=np.float32),
+            "bias": np.array(self.bias, np.float32),
+            "gamma": np.array(self.gamma, np.float32),
         }
 
 

@@ -209,13 +209,12 @@ def differences(one: dict[str, Floats], other: dict[str, Floats], smiles: Sequen
         if not outputs:
             continue
         apart = np.abs(np.array([one[name] - other[name] for name in outputs]))
-        output, place = map(int, np.unravel_index(int(apart.argmax()), apart.shape))
-        text = smiles[place]
+        output, place = divmod(int(apart.argmax()), len(smiles))
         found[kind] = {
             "largest": float(f"{apart.max():.3g}"),
             "output": outputs[output],
             "value": float(f"{other[outputs[output]][place]:.6g}"),
-            "molecule": text if len(text) < 200 else text[:200] + "...",
+            "molecule": smiles[place] if len(smiles[place]) < 200 else smiles[place][:200] + "...",
         }
     return found
 

@@ -234,7 +234,7 @@ def test_without_a_value_there_is_no_verdict() -> None:
 
 def test_a_verdict_names_the_oracles_behind_it_and_their_versions() -> None:
     verdict = fake(BDQ.task).verify(ASPIRIN, "<answer>CC(=O)Oc1ccccc1C(=O)OC</answer>")
-    assert verdict.verifier_version == "1.2+bbb_martins@1+drd2@1+qed@1"
+    assert verdict.verifier_version == "1.3+bbb_martins@1+drd2@1+qed@1"
 
 
 def test_before_and_after_come_from_the_same_oracles() -> None:

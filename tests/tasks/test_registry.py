@@ -22,7 +22,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def sample(name: str, count: int = 25) -> list:
+def sample(name: str, count: int = 12) -> list:
     """Examples spread over the splits of a task."""
     task = tasks.get(name)
     chosen = []

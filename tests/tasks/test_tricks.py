@@ -55,6 +55,9 @@ def test_each_door_is_shut_and_nothing_else(target: str, named: str) -> None:
         ("C[C@H](O)CC", "C[C@@H](O)CC", "stereoisomer"),
         ("C/C=C/C", "C/C=C\\C", "stereoisomer"),
         ("C[C@H](O)CC", "C[C@H](N)CC", ""),
+        ("CC[NH+]=C(NC)NCc1ccccc1", "CCN=C(NC)[NH2+]Cc1ccccc1", "a proton that has moved"),
+        ("CC[NH+]=C(NC)NCc1ccccc1", "CC[NH2+]C(NC)NCc1ccccc1", ""),  # reduced
+        ("CC(O)=CC", "CC(=O)CC", ""),  # without a charge a tautomer is a molecule of its own
     ],
 )
 def test_what_the_input_has_itself_is_no_trick(source: str, target: str, named: str) -> None:

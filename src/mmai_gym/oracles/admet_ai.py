@@ -138,7 +138,7 @@ class _Finish:
 
     def __call__(self, outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self.mean is None or self.scale is None:
-            return 1.0 / (1.0 + np.exp(-outputs))
+            return np.asarray(1.0 / (1.0 + np.exp(-outputs)), dtype=outputs.dtype)
         return outputs * self.scale + self.mean
 
 

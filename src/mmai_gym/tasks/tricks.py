@@ -25,7 +25,7 @@ LARGEST_VALUED = 250
 """Heavy atoms up to which a trick still gets property values, for the protocols that know no tricks. A larger one would
 only keep the oracles busy until the verdict times out, and what has no verdict counts for nobody."""
 
-JUDGE_VERSION = "2"
+JUDGE_VERSION = "3"
 """Of the judges that ask here: raised when a rule below changes."""
 
 _ELEMENTS = frozenset({1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 35, 53})
@@ -143,3 +143,22 @@ def _patterns() -> tuple[Chem.Mol, ...]:
 def _flat(smiles: str) -> str:
     """Canonical SMILES without stereo."""
     return Chem.MolToSmiles(shared(smiles), isomericSmiles=False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _skeleton(smiles: str) -> tuple[str, int]:
+    """Elements and which of them are bound, whatever the bonds are, and the number of hydrogens."""
+    mol = Chem.RWMol(shared(smiles))
+    hydrogens = sum(atom.GetTotalNumHs() for atom in mol.GetAtoms())
+    for atom in mol.GetAtoms():
+        atom.SetFormalCharge(0)
+        atom.SetIsAromatic(False)
+        atom.SetNumExplicitHs(0)
+        atom.SetNoImplicit(True)
+        atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+    for bond in mol.GetBonds():
+        bond.SetBondType(Chem.BondType.SINGLE)
+        bond.SetIsAromatic(False)
+        bond.SetStereo(Chem.BondStereo.STEREONONE)
+        bond.SetBondDir(Chem.BondDir.NONE)
+    return Chem.MolToSmiles(mol), hydrogens

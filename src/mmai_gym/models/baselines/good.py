@@ -18,7 +18,7 @@ import numpy.typing as npt
 from mmai_gym.contracts import AnswerForm, InvalidMolecule, Property, Question, Structure
 from mmai_gym.models.baselines.base import Baseline, Fitted, Reply, TrainingSet
 from mmai_gym.models.baselines.features import molecules_of
-from mmai_gym.molecules import canonical, is_valid, morgan, tanimoto_to_all
+from mmai_gym.molecules import Fingerprint, canonical, is_valid, morgan, tanimoto_to_all
 from mmai_gym.oracles import ORACLES
 from mmai_gym.sources import drd2, molecule_lists
 from mmai_gym.sources.molecule_lists import ListedMolecule
@@ -89,7 +89,7 @@ def _nearest(smiles: str, goals: Goals) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=64)
-def _prints(smiles: tuple[str, ...]) -> list[object]:
+def _prints(smiles: tuple[str, ...]) -> list[Fingerprint]:
     return [morgan(text) for text in smiles]
 
 
