@@ -125,8 +125,9 @@ def test_the_merged_model_answers_as_the_base_with_its_adapter(base: Path, by_lo
     ids = torch.arange(8, 72).reshape(2, 32)
     with torch.no_grad():
         expected = adapter(input_ids=ids).logits
-        assert (merged(ids).logits - expected).abs().max() < 1e-5
-        assert (ordinary(ids).logits - expected).abs().max() < 1e-5
+        # W + BA rounds otherwise than Wx + BAx, by as much as the processor's way of multiplying has it.
+        assert (merged(ids).logits - expected).abs().max() < 5e-5
+        assert (ordinary(ids).logits - expected).abs().max() < 5e-5
         untouched = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         assert (untouched(ids).logits - expected).abs().max() > 1e-2
     assert sorted(path.name for path in (by_lora / "adapter").iterdir()) == [
