@@ -10,6 +10,7 @@ The features of atoms and bonds are those of chemprop's `MultiHotAtomFeaturizer.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -78,11 +79,11 @@ ATOM_FEATURES, BOND_FEATURES = 72, 14
 class _Kinds:
     """Numbers the different kinds of atoms or bonds that have been met, and keeps the features of each."""
 
-    def __init__(self, features: Callable[[tuple[object, ...]], list[float]]) -> None:
+    def __init__(self, features: Callable[[tuple[object, ...]], list[float]], width: int) -> None:
         self._features = features
         self._numbers: dict[tuple[object, ...], int] = {}
         self._rows: list[list[float]] = []
-        self._table = np.empty((0, 0), np.float32)
+        self._table = np.empty((0, width), np.float32)
 
     def number(self, kind: tuple[object, ...]) -> int:
         found = self._numbers.get(kind)
@@ -98,7 +99,7 @@ class _Kinds:
         return self._table
 
 
-_atoms, _bonds = _Kinds(_atom_features), _Kinds(_bond_features)
+_atoms, _bonds = _Kinds(_atom_features, ATOM_FEATURES), _Kinds(_bond_features, BOND_FEATURES)
 
 
 class Graphs(NamedTuple):
@@ -283,11 +284,15 @@ class _Inflow:
 
 
 def _random(numbers: Indices) -> npt.NDArray[np.uint64]:
-    """A fixed 64-bit number for each number, as unlike as random ones (the mixing of SplitMix64; Steele et al. 2014).
+    """A fixed random 64-bit number for each number.
 
-    That sums of some of them agree by chance for two of a million different sets has a probability of 3e-8.
+    Sums of them tell multisets apart: that those of two of a million different ones agree has a probability of 3e-8. A
+    mixing function of the number would not do: for one that shifts and multiplies, that of 2x is often twice that of x.
     """
-    mixed = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+    return _randoms(int(numbers.max(initial=0)).bit_length())[numbers]
+
+
+@functools.cache
+def _randoms(bits: int) -> npt.NDArray[np.uint64]:
+    """The first 2^bits; more of them begin with the same ones."""
+    return np.random.default_rng(0).integers(1 << 64, size=1 << bits, dtype=np.uint64)
