@@ -30,6 +30,8 @@ TEACHER = "admet-ai"
 RELEASE = "2.0.1"
 """The release whose weights are known here."""
 
+_PATH = "2"
+"""Part of the version: raised when the gym's own path to the numbers changes."""
 _NETWORKS = 5
 _SOURCE = "Swanson et al. 2024"
 
@@ -116,7 +118,7 @@ class AdmetModel(PropertyModel):
     """One ensemble: the mean of its five networks."""
 
     name = TEACHER
-    version = f"admet-ai-{RELEASE}-{RDKIT}"
+    version = f"admet-ai-{RELEASE}-{_PATH}-{RDKIT}"
 
     def __init__(self, part: Part) -> None:
         self.checksum = part.sha256[:12]
