@@ -169,5 +169,5 @@ def _stamp(name: str, version: str, checksum: str) -> str:
 
 
 def stamp(oracle: Oracle) -> str:
-    """Name, version and checksum in one word, as verdicts carry them: `ames@admet-ai-2.0.1-2-rdkit-2026.09.1#0123456789ab`."""
+    """Name, version and checksum in one word, as verdicts carry them: `ames@admet-ai-2.0.1-2-rdkit-2026.09.1#0123`."""
     return _stamp(oracle.name, oracle.version, oracle.checksum)
