@@ -83,4 +83,4 @@ def test_a_matched_pair_and_a_reaction_show_themselves() -> None:
 
 
 def test_molecules_that_share_nothing_are_a_pair_all_the_same() -> None:
-    svg_size(pair_svg("CCO", "c1ccccc1"))
+    assert svg_size(pair_svg("CCO", "c1ccccc1")) == ("600px", "220px")

@@ -49,7 +49,7 @@ def audit(tests: Sequence[str], against: Sequence[str], progress: Progress) -> A
 
 @contextmanager
 def _no_search_for_garbage() -> Iterator[None]:
-    """Millions of small tuples in no cycle: looking for cycles among them, again and again, took a tenth of the time."""
+    """Millions of small tuples in no cycle: to look for cycles among them again and again takes time and finds none."""
     searched = gc.isenabled()
     gc.disable()
     try:

@@ -36,12 +36,12 @@ def _families() -> tuple[ModuleType, ...]:
         spelling,
         stereo,
         substructures,
-        translate,
         translation,
+        view_translation,
     )
 
     return (
-        translate,
+        view_translation,
         spelling,
         counting,
         stereo,

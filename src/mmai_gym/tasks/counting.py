@@ -31,7 +31,7 @@ from mmai_gym.molecules import Mol, formula, parse, parse_formula
 from mmai_gym.tasks.base import BaseTask, judge_count
 from mmai_gym.tasks.language import LISTS, LanguageTask
 from mmai_gym.tasks.scoring import exact_rate
-from mmai_gym.tasks.translate import FLAT_VIEWS, shown_in
+from mmai_gym.tasks.view_translation import FLAT_VIEWS, shown_in
 
 _SHOWN = tuple(view for view in FLAT_VIEWS if view != "inchi")
 

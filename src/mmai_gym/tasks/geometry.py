@@ -72,7 +72,7 @@ from mmai_gym.tasks.scoring import (
     structure_metrics,
     value_metrics,
 )
-from mmai_gym.tasks.translate import FLAT_VIEWS, accuracy_by, judge_text, written
+from mmai_gym.tasks.view_translation import FLAT_VIEWS, accuracy_by, judge_text, written
 
 CONFORMERS = 10
 NEAR, RELAXED = 0.5, 10.0
