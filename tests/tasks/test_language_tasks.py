@@ -15,7 +15,7 @@ from mmai_gym.tasks.answers import wrap
 from mmai_gym.tasks.language import LISTS, LanguageTask, list_split
 from mmai_gym.tasks.rendering import SPAN_VIEWS, chat_prompt, compact_prompt
 from mmai_gym.tasks.spelling import edits
-from mmai_gym.tasks.translate import FLAT_VIEWS, blocks
+from mmai_gym.tasks.view_translation import FLAT_VIEWS, blocks
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
 
