@@ -351,7 +351,7 @@ def audit(
     tests: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TASKS...]", help="Tasks, by name or prefix, whose test sets to compare; all by default."
+            metavar="[TASKS...]", help="Tasks, by name or prefix, whose test sets to compare; everything by default."
         ),
     ] = None,
     against: Annotated[
@@ -366,10 +366,9 @@ def audit(
 ) -> None:
     """What training sources know of test sets: shared molecules and reactions, conflicts, neighbours, lineage."""
     from mmai_gym import audit as room
-    from mmai_gym import tasks
 
     with progress_bar() as progress:
-        found = room.audit(tests or tasks.names(), against or room.everything(), progress)
+        found = room.audit(tests or room.everything(), against or room.everything(), progress)
     if out != Path():
         found.write(out)
         stderr.print(f"findings: {out}", markup=False)

@@ -248,7 +248,7 @@ def labelled() -> Ledger:
         assert not isinstance(rows, DataError)
         ledger.enter(name, dataset_name(tasks.get(name)), rows)
     for name in ("tdc-clintox", "drugban-human"):
-        ledger.enter(name, name, {"train": [Row.of(row) for row in LISTS[name].read()]})
+        ledger.enter(name, name, {"train": [Row.of(row) for row in LISTS[name].read()["train"]]})
     return ledger
 
 

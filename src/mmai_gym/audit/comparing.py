@@ -16,7 +16,7 @@ from mmai_gym.audit.conflicts import Conflict, conflict
 from mmai_gym.audit.findings import Audit, Held, Overlap, ReactionOverlap, Taught
 from mmai_gym.audit.keys import dataset_name
 from mmai_gym.audit.ledger import PARTS, Holding, Ledger, shared_reactions
-from mmai_gym.audit.lists import LISTS
+from mmai_gym.audit.lists import LISTS, pool
 from mmai_gym.audit.neighbours import Neighbours, neighbours
 from mmai_gym.audit.reading import Row, read
 from mmai_gym.contracts import DataError, Progress, Split, UsageError
@@ -28,21 +28,23 @@ def audit(tests: Sequence[str], against: Sequence[str], progress: Progress) -> A
     Tasks and lists whose data are absent are left out and named in `missing`.
 
     Args:
-        tests: names or prefixes of tasks.
+        tests: names or prefixes of tasks, and of lists that tasks draw test questions from.
         against: names or prefixes of further tasks and of lists.
 
     Raises:
         UsageError: a name that matches nothing.
         DataError: the data of all tests are missing.
     """
-    tested = list(dict.fromkeys(name for prefix in tests for name in tasks.match(prefix)))
+    tested = list(dict.fromkeys(name for prefix in tests for name in _match(prefix) if _has_test(name)))
+    if not tested:
+        raise UsageError(f"nothing to test in {', '.join(tests)}: all of it counts as training")
     others = {name for prefix in against for name in _match(prefix)} - set(tested)
     survey = _Survey(frozenset(tested))
     with _no_search_for_garbage():
         survey.read(tested, progress)
         held = [name for name in tested if name in survey.ledger.holdings]
         if not held:
-            raise DataError(f"none of the {len(tested)} tasks can be read; the first: {survey.missing[tested[0]]}")
+            raise DataError(f"none of the {len(tested)} test sets can be read; the first: {survey.missing[tested[0]]}")
         survey.read(others, progress)
         return survey.findings(held)
 
@@ -60,8 +62,15 @@ def _no_search_for_garbage() -> Iterator[None]:
 
 
 def everything() -> list[str]:
-    """The names of all tasks and lists."""
-    return [*tasks.names(), *LISTS]
+    """The names of all lists, and of all tasks but those that draw from one of them.
+
+    A dozen tasks may draw from one list, each asking what has to be computed first; their molecules are those of the list.
+    """
+    return [*(name for name in tasks.names() if pool(tasks.get(name)) is None), *LISTS]
+
+
+def _has_test(name: str) -> bool:
+    return name not in LISTS or LISTS[name].has_test
 
 
 def _dataset(name: str) -> str:
@@ -132,11 +141,11 @@ class _Survey:
 
 
 def _lists(names: Iterable[str]) -> Iterator[tuple[str, Mapping[Split, Sequence[Row]] | DataError]]:
-    """As `read`, for lists, all of which count as training."""
+    """As `read`, for lists."""
     for name in names:
         if name in LISTS:
             try:
-                yield name, {"train": [Row.of(content) for content in LISTS[name].read()]}
+                yield name, {split: list(map(Row.of, part)) for split, part in LISTS[name].read().items()}
             except DataError as error:
                 yield name, error
 
