@@ -15,7 +15,7 @@ from mmai_gym import lineage, tasks
 from mmai_gym.audit.conflicts import Conflict, conflict
 from mmai_gym.audit.findings import Audit, Held, Overlap, ReactionOverlap, Taught
 from mmai_gym.audit.keys import dataset_name
-from mmai_gym.audit.ledger import PARTS, Holding, Ledger, shared_reactions
+from mmai_gym.audit.ledger import PARTS, Holding, Ledger
 from mmai_gym.audit.lists import LISTS, pool
 from mmai_gym.audit.neighbours import Neighbours, neighbours
 from mmai_gym.audit.reading import Row, read
@@ -190,13 +190,13 @@ def _overlaps(ledger: Ledger, tests: Iterable[str], source: str, members: Sequen
 def _reaction_overlaps(ledger: Ledger, tested: Sequence[str]) -> Iterator[ReactionOverlap]:
     makers = [name for name, holding in ledger.holdings.items() if holding.has_reactions]
     for source in makers:
-        makings = [ledger.makings(source, part) for part in PARTS]
         for test in (name for name in tested if name in makers):
-            rows = ledger.holdings[test].splits["test"]
-            train, both, whole = (shared_reactions(rows, makes) for makes in makings)
-            whole = both if source == test else whole
+            train, both = (ledger.shared_reactions(test, source, part) for part in ("train", "train+valid"))
+            # A set's own test rows are in all of it.
+            whole = both if source == test else ledger.shared_reactions(test, source, "whole")
             if any(whole):
-                yield ReactionOverlap(test, source, *train, *both, *whole, len(rows))
+                n_test = len(ledger.holdings[test].splits["test"])
+                yield ReactionOverlap(test, source, *train, *both, *whole, n_test)
 
 
 def _lineage(names: Iterable[str]) -> Iterator[Taught]:

@@ -2,7 +2,8 @@
 
 Molecules are compared by connectivity (the first block of the InChIKey of the SMILES as given, no salt removed), which
 sees through stereo and spelling but not through tautomers; reactions by the canonical SMILES of their sides without
-atom maps, and with other reactions only. A ledger keeps integers only, so that all data sets fit beside each other.
+atom maps, and with other reactions only. A ledger keeps integers and the texts of reactants, so that all data sets fit
+beside each other.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from mmai_gym.audit.keys import Keys, sides
 from mmai_gym.audit.reading import Row
 from mmai_gym.audit.skeletons import Skeletons
 from mmai_gym.contracts import SPLITS, Split
@@ -28,8 +30,8 @@ PARTS: dict[Part, tuple[Split, ...]] = {
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-Made = tuple[int, tuple[int, ...]]
-"""A reaction: the number of its product, and those of its reactants."""
+Made = tuple[int, str]
+"""A reaction: the number of its product, and its reactants as they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Rows:
     """One split of a set: the molecule `ids[i]` stands in row `owners[i]`, ascending.
 
     Attributes:
-        reactions: those whose both sides can be read, in the order of the rows.
-        unparsable: molecules and reactions that have no key and cannot be compared.
+        reactions: those whose product can be read, in the order of the rows.
+        unparsable: molecules and products that have no key and cannot be compared.
     """
 
     n: int
@@ -78,12 +80,14 @@ class Holding:
 
 
 class Ledger:
-    """Holdings by name, over one numbering of skeletons and one of the molecules in reactions."""
+    """Holdings by name, over one numbering of skeletons and one of the products of reactions."""
 
     def __init__(self) -> None:
         self.holdings: dict[str, Holding] = {}
         self._skeletons = Skeletons()
-        self._molecules: dict[str, int] = {}
+        self._products: dict[str, int] = {}
+        self._sides = Keys(sides)
+        self._reactants: dict[str, frozenset[str]] = {}
 
     def enter(self, name: str, dataset: str, rows: Mapping[Split, Sequence[Row]]) -> Holding:
         """Take down a task's (or a list's) rows by split; those of one data set should follow each other."""
@@ -98,7 +102,7 @@ class Ledger:
         owners = [place for place, row in enumerate(rows) if not row.made for _ in row.molecules]
         found = [(number, owner) for owner in owners if (number := next(numbers)) is not None]
         reactions = [row.made for row in rows if row.made]
-        made = tuple(self._made(*sides) for sides in reactions if None not in sides)
+        made = tuple((self._number(product), left) for product, left in reactions if product is not None)
         return Rows(
             len(rows),
             np.array([number for number, _ in found], dtype=np.int64),
@@ -107,11 +111,8 @@ class Ledger:
             len(owners) - len(found) + len(reactions) - len(made),
         )
 
-    def _made(self, product: str | None, reactants: str | None) -> Made:
-        return self._number(product or ""), tuple(map(self._number, (reactants or "").split(".")))
-
-    def _number(self, molecule: str) -> int:
-        return self._molecules.setdefault(molecule, len(self._molecules))
+    def _number(self, product: str) -> int:
+        return self._products.setdefault(product, len(self._products))
 
     # ------------------------------------------------------------------------------------------- questions
 
@@ -127,25 +128,32 @@ class Ledger:
         """Test rows with a molecule that a part of one of the sources holds."""
         return self.holdings[test].splits["test"].holding(self.known(sources, part))
 
-    def makings(self, source: str, part: Part) -> dict[int, list[frozenset[int]]]:
-        """By product, the sets of reactants from which a part of the source makes it."""
-        found = defaultdict(list)
+    def shared_reactions(self, test: str, source: str, part: Part) -> tuple[int, int]:
+        """Test rows whose product a part of the source makes, and those of them made there from the same reactants.
+
+        One of the two may list reagents among its reactants, so that it is enough if one side holds all of the other.
+        """
+        mine = self.holdings[test].splits["test"].reactions
+        asked = {product for product, _ in mine}
+        makings: dict[int, list[str]] = defaultdict(list)
         for rows in self._part(source, part):
             for product, reactants in rows.reactions:
-                found[product].append(frozenset(reactants))
-        return dict(found)
+                if product in asked:
+                    makings[product].append(reactants)
+        same = [(reactants, makings[product]) for product, reactants in mine if product in makings]
+        self._read(text for reactants, others in same for text in (reactants, *others))
+        return len(same), sum(any(self._contained(text, other) for other in others) for text, others in same)
+
+    def _read(self, sides: Iterable[str]) -> None:
+        new = [text for text in dict.fromkeys(sides) if text not in self._reactants]
+        for text, canonical in zip(new, self._sides.of("reactants", new), strict=True):
+            self._reactants[text] = frozenset(canonical.split(".") if canonical else ())
+
+    def _contained(self, one: str, other: str) -> bool:
+        """Whether one set of reactants holds all of the other; never where one of them cannot be read."""
+        mine, theirs = self._reactants[one], self._reactants[other]
+        return bool(mine and theirs) and (mine <= theirs or mine >= theirs)
 
     def _part(self, source: str, part: Part) -> Iterator[Rows]:
         splits = self.holdings[source].splits
         return (splits[split] for split in PARTS[part] if split in splits)
-
-
-def shared_reactions(rows: Rows, makings: Mapping[int, Sequence[frozenset[int]]]) -> tuple[int, int]:
-    """Rows whose product is among the makings, and those of them made there from the same reactants.
-
-    One of the two may list reagents among its reactants, so that it is enough if one side holds all of the other.
-    """
-    same = [
-        (frozenset(reactants), makings[product]) for product, reactants in rows.reactions if product in makings
-    ]
-    return len(same), sum(any(mine <= theirs or mine >= theirs for theirs in others) for mine, others in same)

@@ -35,24 +35,30 @@ class Row(NamedTuple):
 
     Attributes:
         molecules, proteins: as in `Content`.
-        made: canonical product and reactants of a reaction, None for each that cannot be read; () for other rows.
+        made: of a reaction the canonical product, None where it cannot be read, and the reactants as they are written;
+            None for other rows.
         asked: digest of all that the question says beside the molecules; '' where answers cannot contradict each other.
         answer: the gold answer.
     """
 
     molecules: tuple[str, ...] = ()
     proteins: tuple[str, ...] = ()
-    made: tuple[str | None, ...] = ()
+    made: tuple[str | None, str] | None = None
     asked: str = ""
     answer: str = ""
 
     @staticmethod
-    def of(found: Content, canonical: bool = False) -> Row:
-        """A row that asks nothing; `canonical` where both sides of its reaction are canonical sets."""
+    def of(found: Content) -> Row:
+        """A row that asks nothing."""
         if found.reactants is None:
             return Row(found.molecules, found.proteins)
-        made = [".".join(found.molecules), found.reactants]
-        return Row(found.molecules, found.proteins, tuple(made if canonical else sides(made)))
+        return Row.of_reaction(".".join(found.molecules), found.reactants, False, found.proteins)
+
+    @staticmethod
+    def of_reaction(product: str, reactants: str, canonical: bool, proteins: tuple[str, ...] = ()) -> Row:
+        """A reaction, both sides as written; `canonical` where these are canonical sets."""
+        known = product if canonical else sides([product])[0]
+        return Row((known or product,), proteins, (known, reactants))
 
 
 Piece = tuple[str, Split, int, int | None]
@@ -131,13 +137,23 @@ def _is_large(job: Sequence[Piece]) -> bool:
 
 def _piece(name: str, split: Split, start: int, end: int | None) -> list[Row]:
     task = tasks.get(name)
-    canonical = isinstance(task, ReactionTask) and task.canonical(split)
+    if isinstance(task, ReactionTask):
+        return _reactions(task, split, start, end)
     found: list[Row] = []
     for example in task.examples(split)[start:end]:
         question, answer = task.question(example), task.answer(example)
-        row = Row.of(content(example, question, answer), canonical)
+        row = Row.of(content(example, question, answer))
         found.append(row._replace(asked=_asked(question), answer=answer) if answer is not None else row)
     return found
+
+
+def _reactions(task: ReactionTask, split: Split, start: int, end: int | None) -> list[Row]:
+    """Rows whose product alone is canonicalised: most products are made nowhere else, and then reactants do not matter."""
+    forward, canonical = task.asks.control == "forward", task.canonical(split)
+    return [
+        Row.of_reaction(wanted if forward else shown, shown if forward else wanted, canonical)
+        for shown, wanted in task.written(split)[start:end]
+    ]
 
 
 def _asked(question: Question) -> str:

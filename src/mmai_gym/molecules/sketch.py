@@ -1,7 +1,7 @@
 """A cheap look at a molecule's skeleton, to spare InChIKeys where most molecules differ anyway.
 
 `connectivity` costs about half a millisecond, and comparing data sets asks for it a million times, mostly to learn that
-two molecules have nothing in common. What molecules of one connectivity always share can be had in a third of the time.
+two molecules have nothing in common. What molecules of one connectivity always share can be had in a quarter of the time.
 """
 
 from __future__ import annotations
@@ -12,12 +12,21 @@ from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules.toolkit import Mol, as_mol, shown
+from mmai_gym.molecules.toolkit import Mol, check_text, parse, shown
 
 _RADIUS = 3
 _ENVIRONMENTS = rdFingerprintGenerator.GetMorganGenerator(radius=_RADIUS, useBondTypes=False)
 _NEVER_CUT = frozenset({5, 6, 7, 8, 9, 14, 15, 16, 17, 34, 35, 53})
 """Elements whose bonds InChI leaves as they are; those of metals it cuts."""
+_AS_WRITTEN = Chem.SmilesParserParams()
+_AS_WRITTEN.sanitize = False  # type: ignore[assignment]
+_AS_WRITTEN.removeHs = False  # type: ignore[assignment]
+_CAN_FAIL = (
+    Chem.SanitizeFlags.SANITIZE_CLEANUP
+    | Chem.SanitizeFlags.SANITIZE_PROPERTIES
+    | Chem.SanitizeFlags.SANITIZE_KEKULIZE
+)
+"""The steps of a sanitization that refuse a molecule; the others find out what a sketch does not look at."""
 
 
 def sketch(molecule: str | Mol) -> str:
@@ -30,16 +39,27 @@ def sketch(molecule: str | Mol) -> str:
     Raises:
         InvalidMolecule: an unreadable SMILES, or a dummy atom, of which there is no InChI.
     """
-    mol = as_mol(molecule)
-    elements = [atom.GetAtomicNum() for atom in mol.GetAtoms()]
+    mol = _read(molecule) if isinstance(molecule, str) else molecule
+    elements = _elements(mol)
     if 1 in elements:
         mol = Chem.RemoveAllHs(mol, sanitize=False)
-        elements = [atom.GetAtomicNum() for atom in mol.GetAtoms()]
+        elements = _elements(mol)
     if 0 in elements:
         raise InvalidMolecule(f"{shown(molecule)} has a dummy atom, and no InChI")
     if _NEVER_CUT.issuperset(elements) and elements:
-        counted = _ENVIRONMENTS.GetSparseCountFingerprint(mol, customAtomInvariants=elements).GetNonzeroElements()
-        seen = str(sorted(counted.items()))
+        seen = _ENVIRONMENTS.GetSparseCountFingerprint(mol, customAtomInvariants=elements).ToBinary()
     else:
-        seen = str(sorted(elements))
-    return hashlib.blake2b(seen.encode(), digest_size=8).hexdigest()
+        seen = bytes(sorted(elements))
+    return hashlib.blake2b(seen, digest_size=8).hexdigest()
+
+
+def _read(smiles: str) -> Mol:
+    """The molecule without rings, aromaticity and stereo, which take most of the time of `parse`."""
+    mol = Chem.MolFromSmiles(check_text(smiles, "SMILES"), _AS_WRITTEN)
+    if mol is None or not mol.GetNumAtoms() or Chem.SanitizeMol(mol, _CAN_FAIL, catchErrors=True):
+        return parse(smiles)  # which says why
+    return mol
+
+
+def _elements(mol: Mol) -> list[int]:
+    return [mol.GetAtomWithIdx(i).GetAtomicNum() for i in range(mol.GetNumAtoms())]

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mmai_gym.contracts import DataError, row_id
+from mmai_gym.contracts import DataError, InvalidMolecule, row_id
 from mmai_gym.molecules import canonical_set
 from mmai_gym.sources import tables
 from mmai_gym.sources.lazy import LazySequence
@@ -60,6 +60,16 @@ def reactions(part: Part) -> Sequence[Reaction]:
     return LazySequence(len(positions), lambda i: _reaction(part, positions[i], lines[positions[i]]))
 
 
+def written(part: Part) -> Sequence[tuple[str, str]]:
+    """Product and reactants of each of these reactions, with the atom maps and in the writing of the file.
+
+    Raises:
+        DataError: as `reactions`, of lines that are not two texts.
+    """
+    lines, positions = _lines(part), _positions(part)
+    return LazySequence(len(positions), lambda i: _sides(part, positions[i], lines[positions[i]]))
+
+
 @kept("uspto-full")
 def _lines(part: Part) -> list[str]:
     return tables.body(dataset("uspto-full").file(part), ["input", "target"])
@@ -71,11 +81,23 @@ def _positions(part: Part) -> list[int]:
 
 
 def _reaction(part: Part, position: int, line: str) -> Reaction:
+    right, left = _sides(part, position, line)
+    try:
+        product, reactants = canonical_set(right), canonical_set(left)
+    except InvalidMolecule as error:
+        raise _not_a_reaction(part, position, error) from error
+    return Reaction(row_id("uspto-full", part, position), product, reactants, f"{left}>>{right}")
+
+
+def _sides(part: Part, position: int, line: str) -> tuple[str, str]:
     try:
         right, left = line.split(",")
-        product, reactants = canonical_set(right), canonical_set(left)
-    except ValueError as error:  # InvalidMolecule is one
-        raise DataError(
-            f"USPTO-full, {part}, line {position + 2}: not a mapped product and mapped reactants: {error}"
-        ) from error
-    return Reaction(row_id("uspto-full", part, position), product, reactants, f"{left}>>{right}")
+    except ValueError as error:
+        raise _not_a_reaction(part, position, error) from error
+    return right, left
+
+
+def _not_a_reaction(part: Part, position: int, error: ValueError) -> DataError:
+    return DataError(
+        f"USPTO-full, {part}, line {position + 2}: not a mapped product and mapped reactants: {error}"
+    )

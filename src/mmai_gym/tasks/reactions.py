@@ -41,6 +41,7 @@ from mmai_gym.contracts import (
     Words,
 )
 from mmai_gym.molecules import canonical_set, flat
+from mmai_gym.sources.lazy import LazySequence
 from mmai_gym.stats import proportion
 from mmai_gym.tasks.base import BaseTask, LazyExamples
 from mmai_gym.tasks.scoring import decided, exact_rate, structure_metrics
@@ -77,8 +78,13 @@ class ReactionTask(BaseTask):
         """The reactions of a split, in the order of their source."""
 
     def canonical(self, split: Split) -> bool:
-        """Whether both sides are canonical sets as they stand, so that nobody need compute those again."""
+        """Whether `written` gives canonical sets, so that nobody need compute those again."""
         return False
+
+    def written(self, split: Split) -> Sequence[tuple[str, str]]:
+        """The side shown and the side wanted of each row, as the source has them, where writing them anew takes time."""
+        rows = self._rows(split)
+        return LazySequence(len(rows), lambda i: (rows[i].shown, rows[i].wanted))
 
     def examples(self, split: Split) -> Sequence[Example]:
         rows = self._rows(split)

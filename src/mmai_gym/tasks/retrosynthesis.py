@@ -165,8 +165,8 @@ class UsptoFull(Retrosynthesis):
             len(found), lambda i: ReactionRow((row := found[i]).id, shown=row.product, wanted=row.reactants)
         )
 
-    def canonical(self, split: Split) -> bool:
-        return True
+    def written(self, split: Split) -> Sequence[tuple[str, str]]:
+        return () if split == "train" else usptofull.written(split)
 
     def sizes(self) -> dict[str, int]:
         return {"train": 0, "valid": usptofull.SIZES["valid"], "test": usptofull.SIZES["test"]}
