@@ -69,6 +69,11 @@ class PromptAttention:
         self.keys = empty(room.rows, room.new)
         self.values = empty(room.rows, room.new)
 
+    def write(self, places: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Take down keys and values (rows, kv_heads, head_dim) at `places` of the suffixes; see `Cache.places`."""
+        for memory, new in ((self.keys, keys), (self.values, values)):
+            memory.view(-1, memory.shape[-1]).index_copy_(0, places, new.reshape(-1, new.shape[-1]))
+
 
 class Cache:
     """Buffers for `room`, one entry per layer of a kind, in the order of the layers."""
@@ -76,6 +81,7 @@ class Cache:
     def __init__(self, weights: Weights, room: Room) -> None:
         device, hidden = weights.device, weights.config.hidden_size
         self.longest = room.new
+        self._kv_heads = weights.config.num_key_value_heads
         self.attention = [PromptAttention(weights, attention, room) for attention in weights.of(Attention)]
         # For each tap before the last, the inputs that many tokens back: (taps, rows, hidden).
         self.convolution = [
@@ -84,6 +90,12 @@ class Cache:
         ]
         self.prompt_lengths = torch.zeros(room.rows, dtype=torch.long, device=device)
         self.ages = torch.zeros(room.rows, dtype=torch.long, device=device)
+
+    def places(self, rows: torch.Tensor, ages: torch.Tensor) -> torch.Tensor:
+        """Where the suffixes have the token of age `ages` (rows,) of each row and head, all laid out in one line."""
+        kv_heads = self._kv_heads
+        heads = rows[:, None] * kv_heads + torch.arange(kv_heads, device=rows.device)
+        return (heads * self.longest + ages[:, None]).flatten()
 
     def move_rows(self, target: torch.Tensor, source: torch.Tensor, length: int) -> None:
         """Copy rows `source` over rows `target`; no more than `length` tokens have been written."""

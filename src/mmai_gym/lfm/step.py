@@ -84,13 +84,13 @@ def step(
     seen = torch.where(place < prompt_length, place < lengths[:, None], place - prompt_length <= ages[:, None])
     hidden = torch.zeros(seen.shape, dtype=x.dtype, device=x.device).masked_fill_(~seen, -torch.inf)
     attention, convolution = iter(cache.attention), iter(cache.convolution)
+    newest = cache.places(index, ages)
     for layer in weights.layers:
         normed = layer.norm(x)
         if isinstance(layer.operator, Attention):
             query, key, value = layer.operator.project(normed, cos, sin)
             memory = next(attention)
-            memory.keys[index, :, ages] = key
-            memory.values[index, :, ages] = value
+            memory.write(newest, key, value)
             mixed = _attend(memory, grid, query, hidden, prompt_length, length)
             x.add_(layer.operator.out(mixed))
         else:
