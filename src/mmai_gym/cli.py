@@ -351,7 +351,8 @@ def audit(
     tests: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TASKS...]", help="Tasks, by name or prefix, whose test sets to compare; everything by default."
+            metavar="[TASKS...]",
+            help="Tasks, by name or prefix, whose test sets to compare; everything by default.",
         ),
     ] = None,
     against: Annotated[

@@ -21,11 +21,11 @@ from mmai_gym.contracts import (
     Structure,
     Words,
 )
-from mmai_gym.molecules import canonical_set, heavy_atoms, possible_products, randomized
+from mmai_gym.molecules import canonical, canonical_set, heavy_atoms, possible_products, randomized
 from mmai_gym.tasks.answers import wrap
 from mmai_gym.tasks.reactions import ReactionTask
 from mmai_gym.tasks.rendering import chat_prompt, compact_prompt
-from mmai_gym.tasks.retrosynthesis import embedded_reactions
+from mmai_gym.tasks.retrosynthesis import HEAVY_ATOM, embedded_reactions
 
 NAMES = [*tasks.match("retrosynthesis"), *tasks.match("forward")]
 PUBLIC = [name for name in NAMES if "embedded" not in name]
@@ -150,6 +150,15 @@ def test_a_set_without_classes_has_no_metrics_by_class() -> None:
     assert set(metrics) == {"top_1", "top_1_stereo_blind", "validity"}
 
 
+@pytest.mark.parametrize(
+    "smiles",
+    ["CCO", "c1cc[nH]c1", "C[C@H](N)C(=O)O", "[2H]O[2H]", "[H][H]", "[H+]", "[Hg]", "[Na+]", "ClC(Br)I", "*C",
+     "[1*]C[13CH3]", "c1cc[se]c1", "C[Si](C)(C)C", "F/C=C/F", "[O-][N+](=O)c1ccccc1"],
+)  # fmt: skip
+def test_heavy_atoms_are_counted_in_the_text(smiles: str) -> None:
+    assert len(HEAVY_ATOM.findall(canonical(smiles))) == heavy_atoms(smiles)
+
+
 def test_a_stereo_blind_match_forgives_stereo_and_nothing_else() -> None:
     example = Example("s", RETRO.task, "test", {"smiles": "CC"}, "C[C@H](N)C(=O)O.C/C=C/C")
     answers = ["C[C@@H](N)C(=O)O.C/C=C\\C", "CC(N)C(=O)O.CC=CC", "CC(N)C(=O)[O-].CC=CC", "C[C@H](N)C(=O)O"]
@@ -239,9 +248,9 @@ def test_sides_as_written_are_those_of_the_examples(name: str, split: Split) -> 
     chosen = range(0, len(examples), max(1, len(examples) // 300))
     asked = [text for i in chosen for text in (examples[i].inputs["smiles"], str(examples[i].gold))]
     sides = [text for i in chosen for text in written[i]]
-    canonical = [canonical_set(text) for text in sides]
-    assert canonical == [canonical_set(text) for text in asked]
-    assert canonical == sides or not task.canonical(split)
+    sets = [canonical_set(text) for text in sides]
+    assert sets == [canonical_set(text) for text in asked]
+    assert sets == sides or not task.canonical(split)
 
 
 # ------------------------------------------------------------------ what training leaves out

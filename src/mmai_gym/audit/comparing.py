@@ -44,7 +44,9 @@ def audit(tests: Sequence[str], against: Sequence[str], progress: Progress) -> A
         survey.read(tested, progress)
         held = [name for name in tested if name in survey.ledger.holdings]
         if not held:
-            raise DataError(f"none of the {len(tested)} test sets can be read; the first: {survey.missing[tested[0]]}")
+            raise DataError(
+                f"none of the {len(tested)} test sets can be read; the first: {survey.missing[tested[0]]}"
+            )
         survey.read(others, progress)
         return survey.findings(held)
 

@@ -19,6 +19,7 @@ which no question shows, and `top_1_class_N` is the accuracy within that class.
 from __future__ import annotations
 
 import functools
+import re
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -121,7 +122,9 @@ class ReactionTask(BaseTask):
         same = given == gold
         return {
             "overlap": 1.0 if same else _overlap(Counter(given.split(".")), Counter(gold.split("."))),
-            "stereo_blind": float(same or flat_set(given) == flat_set(gold)),
+            "stereo_blind": float(
+                same or (_letters(given) == _letters(gold) and flat_set(given) == flat_set(gold))
+            ),
         }
 
     def clusters(self, results: Sequence[Result]) -> list[str] | None:
@@ -175,6 +178,11 @@ COMPONENT_RATES = {"stereo_blind": "top_{k}_stereo_blind", "round_trip": "round_
 def flat_set(smiles: str) -> str:
     """A canonical set of molecules without stereo, as a canonical set."""
     return canonical_set(flat(smiles)) if any(mark in smiles for mark in "@/\\") else smiles
+
+
+def _letters(smiles: str) -> list[str]:
+    """The atoms of canonical SMILES without hydrogens, which stereo does not change: most wrong answers have others."""
+    return sorted(re.sub(r"[^A-Za-z]|H", "", smiles))
 
 
 def _overlap(given: Counter[str], gold: Counter[str]) -> float:
