@@ -9,16 +9,18 @@
 `throughput`: verdicts per second of two workers on distinct answers that are all readable, right or wrong at random, with
 nothing remembered from before. Retrosynthesis: USPTO-50k test reactions, ten answers each, and one each. Optimization: one
 candidate is judged by the tasks that ask for QED and for penalised logP (logP, SA, similarity); the two verdicts count as
-one. `poison`: a batch with twenty items that hang, crash or eat memory against the same batch without them. `hacks`: what
-the cheats earn from every task, beside its floor. `fuzz`: mutated answers to all tasks. `verifiers`: milliseconds of every
-verifier. Other work on the machine lengthens wall seconds, so the rate by CPU seconds (of all processes, on so many cores
-as there are workers) stands beside.
+one. What RDKit alone does on as many processes stands beside, since processors differ: an exact match whose two sides are
+read and written anew, as peers compare them, and QED. `poison`: a batch with twenty items that hang, crash or eat memory
+against the same batch without them. `hacks`: what the cheats earn from every task, beside its floor. `fuzz`: mutated
+answers to all tasks. `verifiers`: milliseconds of every verifier. Other work on the machine lengthens wall seconds, so the
+rate by CPU seconds (of all processes, on so many cores as there are workers) stands beside.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import random
@@ -30,12 +32,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rdkit import Chem
+from rdkit.Chem import QED
+
 from mmai_gym import tasks
 from mmai_gym.contracts import Completion, DataError, Example, Prediction, Result, Verdict
 from mmai_gym.molecules import canonical_set, is_valid
 from mmai_gym.records import library_versions
 from mmai_gym.tasks import BaseTask
-from mmai_gym.tasks.answers import wrap
+from mmai_gym.tasks.answers import extract_answer, wrap
 from mmai_gym.verify import Item, VerificationService, cheats, constants, floor
 from mmai_gym.verify.fuzz import broken
 from mmai_gym.verify.hacks import CONSTANTS
@@ -145,11 +150,46 @@ def throughput(options: argparse.Namespace) -> dict[str, Any]:
     """Reactions with many answers and with one, and optimization."""
     retro, both = "retrosynthesis/uspto-50k", ("optimization/jin/qed", "optimization/jin/logp04")
     count = options.count or 10_000
-    return {
-        "retrosynthesis, ten answers each": timed(reactions(retro, count, 10, options.seed)),
+    ten = reactions(retro, count, 10, options.seed)
+    proposed = candidates(both, count // 4, 10, options.seed)
+    found = {
+        "retrosynthesis, ten answers each": timed(ten),
         "retrosynthesis, one answer each": timed(reactions(retro, min(count, 5_000), 1, options.seed)),
-        "optimization": timed(candidates(both, count // 4, 10, options.seed)),
+        "optimization": timed(proposed),
     }
+    matches = [(str(tasks.get(retro).answer(example)), extract_answer(text) or "") for [(_, example, text)] in ten]
+    candidates_alone = [extract_answer(group[0][2]) or "" for group in proposed]
+    return found | {
+        "RDKit alone, exact match": per_second(exact_match, matches),
+        "RDKit alone, QED": per_second(quantitative_estimate, candidates_alone),
+    }
+
+
+def exact_match(pair: tuple[str, str]) -> bool:
+    """Whether two texts are the same molecules."""
+    first, second = (Chem.MolToSmiles(Chem.MolFromSmiles(text)) for text in pair)
+    return first == second
+
+
+def quantitative_estimate(smiles: str) -> float:
+    """RDKit's QED of a text."""
+    return float(QED.qed(Chem.MolFromSmiles(smiles)))
+
+
+def per_second(function: Callable[[Any], Any], items: Sequence[Any]) -> dict[str, Any]:
+    """Items per second of as many plain processes as there are workers."""
+    parts = [items[start::WORKERS] for start in range(WORKERS)]
+    with multiprocessing.Pool(WORKERS) as pool:
+        pool.map(len, parts)
+        before = time.perf_counter()
+        pool.starmap(apply, [(function, part) for part in parts], chunksize=1)
+        wall = time.perf_counter() - before
+    return {"items": len(items), "wall_seconds": round(wall, 2), "per_second": round(len(items) / wall)}
+
+
+def apply(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """`function` of each."""
+    return [function(item) for item in items]
 
 
 # --------------------------------------------------------------------------------------------------- poison

@@ -98,7 +98,7 @@ def test_a_broken_record_is_no_answers_fault() -> None:
     for broken in ({"inputs": {"smiles": "CC("}}, {"gold": "CC("}):
         fields = {"inputs": {"smiles": "CCO"}, "gold": "CCN", **broken}
         with pytest.raises(DataError, match="reaction x"):
-            tasks.get(RETRO.task).judge(Example("x", RETRO.task, "test", **fields), "CCC")
+            tasks.get(RETRO.task).judge(Example("x", RETRO.task, "test", **fields), "CC")
 
 
 # ------------------------------------------------------------------ metrics

@@ -108,9 +108,7 @@ class ReactionTask(BaseTask):
         given = gold if answer == example.gold else canonical_set(answer)
         if given == gold:
             return Verdict(1.0, Reason.CORRECT, answer, self._components(given, gold))
-        shown = _side(example, example.inputs["smiles"])
-        copied = given == shown or given in shown.split(".")
-        reason = Reason.COPIED_INPUT if copied else Reason.WRONG
+        reason = Reason.COPIED_INPUT if _copied(given, example) else Reason.WRONG
         return Verdict(0.0, reason, answer, self._components(given, gold))
 
     def _components(self, given: str, gold: str) -> dict[str, float]:
@@ -180,9 +178,22 @@ def flat_set(smiles: str) -> str:
     return canonical_set(flat(smiles)) if any(mark in smiles for mark in "@/\\") else smiles
 
 
+def _copied(given: str, example: Example) -> bool:
+    """Whether a canonical set is the side shown, or a molecule of it."""
+    smiles = str(example.inputs["smiles"])
+    wanted = _letters(given)
+    if wanted not in (_letters(smiles), *map(_letters, smiles.split("."))):
+        return False
+    shown = _side(example, smiles)
+    return given == shown or given in shown.split(".")
+
+
 def _letters(smiles: str) -> list[str]:
-    """The atoms of canonical SMILES without hydrogens, which stereo does not change: most wrong answers have others."""
-    return sorted(re.sub(r"[^A-Za-z]|H", "", smiles))
+    """The letters of the atoms other than hydrogen, which all texts of a molecule share, with stereo and without.
+
+    Most wrong answers have others, and need not be read again.
+    """
+    return sorted(re.sub(r"[^A-Za-z]|H", "", smiles).lower())
 
 
 def _overlap(given: Counter[str], gold: Counter[str]) -> float:
