@@ -86,6 +86,28 @@ def test_a_list_of_molecules_is_a_source(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "zinc 1" in rendered(found)
 
 
+def test_a_list_that_tasks_draw_tests_from_is_a_test_set_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    register(monkeypatch, HERG)
+    parts = {"train": [Content(("CCO",))], "test": [Content(("OCC",)), Content(("CCCCCC",))]}
+    listed = {
+        "zinc": Listed("zinc", lambda: parts, has_test=True),
+        "names": Listed("names", lambda: {"train": []}),
+    }  # type: ignore[arg-type,return-value]
+    monkeypatch.setattr(comparing, "LISTS", listed)
+    assert overlaps(audit(["zinc"], ["admet/herg"], quiet).by_task) == {
+        ("zinc", "zinc"): (1, 1, 1, 2),
+        ("zinc", "admet/herg"): (1, 1, 1, 2),
+    }
+    with pytest.raises(UsageError, match="nothing to test in names"):
+        audit(["names"], [], quiet)
+
+
+def test_everything_has_the_list_in_place_of_the_tasks_that_draw_from_it() -> None:
+    names = comparing.everything()
+    assert {"zinc", "chembl-smiles", "language/embedded/formula", "admet/herg"} <= set(names)
+    assert not {"language/zinc/formula", "language/chembl/formula", "geometry/zinc/conformer"} & set(names)
+
+
 def test_every_list_can_be_read_or_says_what_is_missing() -> None:
     for name, listed in LISTS.items():
         try:
