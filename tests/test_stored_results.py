@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 import re
 from pathlib import Path
@@ -34,6 +35,22 @@ def test_the_stored_table_is_the_one_of_the_record_and_the_record_is_sound(name:
     assert render_text(stored(name), width=120) + "\n" == (RESULTS / f"{name}.txt").read_text(encoding="utf-8")
     assert not stored(name).faults
     assert (RESULTS / f"{name}.jsonl.gz").stat().st_size <= MEGABYTES * 10**6
+
+
+@pytest.mark.data
+def test_the_figures_of_cold_drugs_are_those_of_the_records() -> None:
+    stated = json.loads((RESULTS / "cold-drug.json").read_text(encoding="utf-8"))["rows"]
+    found = {
+        (row.model, row.task, row.metric): row.estimate.value
+        for name in ("cold-drug-pair-boosting", "cold-drug-kronrls")
+        for row in stored(name).rows
+    }
+    assert len(stated) == 3
+    for row in stated:
+        for metric in ("concordance_index", "mse"):
+            values = [round(found[row["model"], task, metric], 6) for task in row["tasks"]]
+            assert values == row[metric]["values"]
+            assert row[metric]["mean"] == pytest.approx(sum(values) / len(values))
 
 
 NUMBER = r"−?\d[\d,]*(?:\.\d+)?"
