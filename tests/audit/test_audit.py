@@ -220,6 +220,13 @@ def test_what_cannot_be_read_is_counted(monkeypatch: pytest.MonkeyPatch) -> None
     assert "1 molecules have no InChIKey" in rendered(found)
 
 
+def test_reactants_that_cannot_be_read_are_those_of_no_other_reaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = retro("a/known", {"train": ["C1CC>>CCO", "CCI.CO>>COCC"]}, sources=("a",))
+    register(monkeypatch, known, retro("b/asked", {"test": ["C1CC>>OCC", "CO.CCI>>CCOC"]}, sources=("b",)))
+    (found,) = audit(["b/asked"], ["a/known"], quiet).reactions
+    assert (found.train, found.train_contained, found.n_test) == (2, 1, 2)
+
+
 def test_an_unknown_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     register(monkeypatch, HERG)
     with pytest.raises(UsageError, match="admit"):

@@ -34,21 +34,21 @@ def test_a_row_tells_molecules_proteins_and_what_is_asked(monkeypatch: pytest.Mo
     ((_, parts),) = read(["a/a"])
     assert not isinstance(parts, DataError)
     first, second, pair, told = parts["test"]
-    assert (first.molecules, first.answer, first.made) == (("CCO",), "yes", ())
+    assert (first.molecules, first.answer, first.made) == (("CCO",), "yes", None)
     assert first.asked == second.asked == pair.asked != told.asked
     assert pair.molecules == ("CCO",) and len(pair.proteins) == 1
     assert parts["train"] == parts["valid"] == []
 
 
-def test_a_reaction_has_canonical_sides_and_asks_nothing_that_could_conflict(
+def test_a_reaction_has_a_canonical_product_and_asks_nothing_that_could_conflict(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    register(monkeypatch, retro("a/retro", {"train": ["OCC.CC(=O)Cl>>O(CC)C(C)=O", "C1CC>>CCO"]}))
+    register(monkeypatch, retro("a/retro", {"train": ["OCC.CC(=O)Cl>>O(CC)C(C)=O", "CCO>>C1CC"]}))
     ((_, parts),) = read(["a/retro"])
     assert not isinstance(parts, DataError)
     good, bad = parts["train"]
-    assert (good.made, good.asked) == (("CCOC(C)=O", "CC(=O)Cl.CCO"), "")
-    assert bad.made == ("CCO", None)
+    assert (good.made, good.asked) == (("CCOC(C)=O", "OCC.CC(=O)Cl"), "")
+    assert bad.made == (None, "CCO")
 
 
 def test_an_answer_that_nobody_knows_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
