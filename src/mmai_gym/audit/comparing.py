@@ -37,7 +37,9 @@ def audit(tests: Sequence[str], against: Sequence[str], progress: Progress) -> A
     """
     tested = list(dict.fromkeys(name for prefix in tests for name in _match(prefix) if _has_test(name)))
     if not tested:
-        raise UsageError(f"nothing to test in {', '.join(tests)}: all of it counts as training")
+        raise UsageError(
+            f"nothing to test in {', '.join(tests)}: all of it counts as training; name tasks, or a list that they draw from"
+        )
     others = {name for prefix in against for name in _match(prefix)} - set(tested)
     survey = _Survey(frozenset(tested))
     with _no_search_for_garbage():

@@ -44,15 +44,21 @@ class Dense:
 
 
 class Norm:
-    """Root mean square normalisation of the last axis; torch's own function takes twice the time on a processor."""
+    """Root mean square normalisation of the last axis."""
 
     def __init__(self, weight: torch.Tensor, eps: float) -> None:
         self._weight, self._eps = weight, eps
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
-        scale = length.square_().div_(self._weight.shape[-1]).add_(self._eps).rsqrt_()
-        return torch.mul(x, scale.to(x.dtype)).mul_(self._weight)
+        size = self._weight.shape[-1]
+        if (
+            x.device.type != "cpu" or x.dtype != torch.float32
+        ):  # one kernel on a GPU, and one rounding in half precision
+            return functional.rms_norm(x, (size,), None, self._eps).mul_(self._weight)
+        # Torch's own function writes every square down: twice the time on a processor.
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        scale = length.square_().div_(size).add_(self._eps).rsqrt_()
+        return torch.mul(x, scale).mul_(self._weight)
 
 
 class Attention:
