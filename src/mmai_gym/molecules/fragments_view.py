@@ -22,21 +22,24 @@ from mmai_gym.molecules.fidelity import require_same
 from mmai_gym.molecules.smiles import write
 from mmai_gym.molecules.toolkit import Mol, as_mol, parse
 
-_MARK = r"\[(?P<mark>[1-9]\d{3,})\*\]"
-_ATOM = r"(?:\[(?![1-9]\d{3,}\*\])[^\]]+\]|Br|Cl|[A-Za-z*])"
+_LABEL = r"[1-9]\d{3,}"
+_ATOM = rf"(?:\[(?!{_LABEL}\*\])[^\]]+\]|Br|Cl|[A-Za-z*])"
 _RING = r"(?:%\d\d|%\(\d+\)|\d)"
 _BOND = r"(?:->|<-|[-=#:$~/\\])"
+_RINGS = rf"(?:{_BOND}?{_RING})*"
 _TOKEN = re.compile(
-    # A run of atoms that each have the next for their neighbour: no mark is theirs, and they are copied.
-    rf"(?P<run>(?:{_ATOM}(?:{_BOND}?{_RING})*{_BOND}?)+(?={_ATOM}))|{_MARK}|(?P<atom>{_ATOM})|(?P<ring>{_RING})"
+    # A run of atoms that each have the next for their neighbour: only the first can have a mark, and the rest is copied.
+    rf"(?P<first>{_ATOM})(?P<run>{_RINGS}{_BOND}?(?:{_ATOM}{_RINGS}{_BOND}?)*)(?={_ATOM})"
+    rf"|(?P<atom>{_ATOM})(?P<rings>{_RINGS})|\((?P<branch>{_BOND}?)\[(?P<side>{_LABEL})\*\]\)|\[(?P<mark>{_LABEL})\*\]"
     rf"|(?P<bond>{_BOND})|(?P<open>\()|(?P<close>\))|(?P<dot>\.)"
 )
-_FIRST_ATOM = re.compile(_ATOM)
+_CUT_DOUBLE = re.compile(rf"=\[{_LABEL}\*\]|\[{_LABEL}\*\]=")
 _BRACKET = re.compile(r"\[[^\]]+\]")
 _LONG = re.compile(r"%\(?(\d\d+)")
 _FIRST_LABEL = 1001
 _NO_ATOM = -1
-_ATOMS = ("run", "atom")
+_ATOMS = ("rings", "run")
+_MARKS = ("mark", "side")
 _HAND = re.compile("@+")
 _TURNED = {"/": "\\", "\\": "/"}
 _OTHER_HAND = {"@": "@@", "@@": "@"}
@@ -51,28 +54,32 @@ def to_fragments(molecule: str | Mol) -> str:
     """
     mol = as_mol(molecule)
     whole = write(mol)
-    opened = _opened(mol, whole)
-    if opened is None:
+    marked = _opened(mol, whole)
+    if marked is None:
         return whole
-    text = _joined(write(opened))
+    text = _joined(marked)
     require_same(whole, parse(text), "fragment SMILES")
     return text
 
 
-def _opened(mol: Mol, whole: str) -> Mol | None:
-    """The molecule cut apart, both ends of each cut marked by an atom of the same isotope; None without cuts."""
+def _opened(mol: Mol, whole: str) -> str | None:
+    """The blocks, both ends of each cut marked by an atom of the same isotope; None without cuts."""
     opened = Chem.FragmentOnBRICSBonds(mol)
-    marks = _marks(opened, mol)
-    directed = "/" in whole or "\\" in whole
-    if directed or any(mark.GetBonds()[0].GetBondType() != Chem.BondType.SINGLE for mark in marks):
-        ends = [mark.GetNeighbors()[0].GetIdx() for mark in marks]
+    text = _marked(opened, mol)
+    # BRICS cuts some double bonds; asking the text is quicker than asking the bonds.
+    if "/" in whole or "\\" in whole or _CUT_DOUBLE.search(text):
+        ends = [mark.GetNeighbors()[0].GetIdx() for mark in _marks(opened, mol)]
         bonds = [mol.GetBondBetweenAtoms(*pair) for pair in zip(ends[::2], ends[1::2], strict=True)]
         kept = [bond.GetIdx() for bond in bonds if _can_be_cut(bond)]
-        opened = Chem.FragmentOnBonds(mol, kept) if kept else mol
-        marks = _marks(opened, mol)
-    for number, mark in enumerate(marks):
+        if len(kept) < len(bonds):
+            return _marked(Chem.FragmentOnBonds(mol, kept), mol) if kept else None
+    return text if opened.GetNumAtoms() > mol.GetNumAtoms() else None
+
+
+def _marked(opened: Mol, mol: Mol) -> str:
+    for number, mark in enumerate(_marks(opened, mol)):
         mark.SetIsotope(_FIRST_LABEL + number // 2)
-    return opened if marks else None
+    return write(opened)
 
 
 def _marks(opened: Mol, mol: Mol) -> list[Chem.Atom]:
@@ -98,56 +105,51 @@ def _joined(opened: str) -> str:
     branches: list[tuple[int, int]] = []
     leading = bond = ""
     for match in _TOKEN.finditer(opened):
-        token, kind = match[0], match.lastgroup
+        kind = match.lastgroup
         if kind in _ATOMS:
             if atom != _NO_ATOM:
                 out.append(bond)
-            first = token if kind == "atom" else _FIRST_ATOM.match(token)[0]  # type: ignore[index]
+            first, rest = match["atom"] or match["first"], match[kind]
             atom, neighbours = len(out), 0
-            out += (first, token[len(first) :])
             if leading:
                 # Seen from a neighbour that is written first, an implied hydrogen comes second; else it comes first.
-                out[-1] = _TURNED.get(bond, bond) + leading + out[-1]
+                rest = _TURNED.get(bond, bond) + leading + rest
                 leading = ""
                 if "H" in first:
-                    out[atom] = _other_hand(first)
-        elif kind == "bond":
-            bond = token
-            continue
-        elif kind == "ring":
-            out[atom + 1] += bond + token
-        elif kind == "mark":
-            number = numbering.of(match["mark"])
+                    first = _other_hand(first)
+            out += (first, rest)
+        elif kind in _MARKS:
+            number = numbering.of(match[kind])
             if atom == _NO_ATOM:
                 leading = number  # it begins the block: its atom comes next
                 continue
             if neighbours % 2:
                 out[atom] = _other_hand(out[atom])
-            out[atom + 1] += bond + number
+            out[atom + 1] += (match["branch"] or bond) + number
+        elif kind == "bond":
+            bond = match[0]
+            continue
         elif kind == "open":
             branches.append((atom, neighbours))
-            out.append(token)
+            out.append("(")
         elif kind == "close":
             atom, neighbours = branches.pop()
-            if out[-1] == "(":
-                out.pop()  # it held a mark alone
-            else:
-                out.append(token)
-                neighbours += 1
+            out.append(")")
+            neighbours += 1
         else:
             atom = _NO_ATOM
-            out.append(token)
+            out.append(".")
             numbering.end_block()
         bond = ""
     return "".join(out)
 
 
 def _highest_ring_number(text: str) -> int:
+    """RDKit takes the lowest number that is free, so those in use leave no gap."""
     bare = _BRACKET.sub("", text)
-    return max(
-        (int(number) for number in (_LONG.findall(bare) if "%" in bare else "987654321") if number in bare),
-        default=0,
-    )
+    if "%" in bare:
+        return max(map(int, _LONG.findall(bare)))
+    return next((number for number, digit in enumerate("123456789") if digit not in bare), 9)
 
 
 def _other_hand(atom: str) -> str:
