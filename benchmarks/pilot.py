@@ -27,7 +27,6 @@ from mmai_gym.records import library_versions
 from mmai_gym.tasks.base import BaseTask
 from mmai_gym.training import read_log
 from mmai_gym.training.choosing import choose
-from mmai_gym.training.run import CHECKPOINT
 
 SEED = 17
 
@@ -112,7 +111,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=10)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    folder = options.run / CHECKPOINT
+    folder = options.run / checkpoint.IN_RUN
     task = tasks.get(options.task)
     chosen = choose(task, "valid", options.examples, SEED).positions
     examples = [task.examples("valid")[position] for position in chosen]

@@ -41,9 +41,9 @@ def test_offline_the_id_and_what_to_do_are_named(hub_cache: Path) -> None:
 def test_a_folder_comes_before_the_hub_and_anything_else_is_refused(tmp_path: Path) -> None:
     folder = small.make(tmp_path / "lfm")
     assert released.find(str(folder)) == released.Released(str(folder), folder)
-    with pytest.raises(UsageError, match="neither a folder nor a hub id"):
+    with pytest.raises(UsageError, match="neither a folder, nor a run under runs/, nor a hub id"):
         released.find(str(tmp_path / "missing"))
-    with pytest.raises(UsageError, match="neither a folder nor a hub id"):
+    with pytest.raises(UsageError, match="neither a folder, nor a run under runs/, nor a hub id"):
         released.find("three/part/name")
 
 

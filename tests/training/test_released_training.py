@@ -344,11 +344,6 @@ def test_a_run_refuses_to_go_on_with_other_weights_of_its_base(base: Path, tmp_p
     [
         ('name = "toy"', 'name = "toy"\npreset = "nano"', "not both"),
         ("date = 2026-03-09", 'date = "March"', "`date` is 'March'; write it like 2026-01-01"),
-        (
-            "epochs = 1",
-            "epochs = 1\nlanguage = true",
-            "stage 'first' has language = true; a released model learns",
-        ),
         ("rank = 8", "rnak = 8", "unknown key 'lora.rnak' (did you mean 'rank'?)"),
         ("rank = 8", "rank = 0", "lora.rank"),
     ],
@@ -357,6 +352,12 @@ def test_a_wrong_key_of_a_released_recipe_is_named(base: Path, given: str, inste
     with pytest.raises(UsageError) as caught:
         parse_recipe(text(base).replace(given, instead), "mine.toml")
     assert message in str(caught.value)
+
+
+def test_a_released_model_learns_from_its_answers_only(base: Path, tmp_path: Path) -> None:
+    recipe = parse_recipe(text(base).replace("epochs = 1", "epochs = 1\nlanguage = true"), "mine.toml")
+    with pytest.raises(UsageError, match="stage 'first' has language = true; a released model learns"):
+        train(recipe, tmp_path / "run", toy.quiet)
 
 
 @pytest.mark.parametrize("key", ["date = 2026-01-01", "lora = {}"])

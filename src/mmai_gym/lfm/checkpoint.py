@@ -24,6 +24,8 @@ from mmai_gym.extras import require
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+RUNS, IN_RUN = Path("runs"), "checkpoint"
+"""Where runs lie unless they are told otherwise, and the folder of a run that holds its result."""
 WEIGHTS, CONFIG, TOKENIZER, CARD = "model.safetensors", "config.json", "tokenizer.json", "card.json"
 
 

@@ -221,6 +221,11 @@ class Chat:
 COMPACT: Dialect = Compact()
 
 
+def is_compact(tokenizer: PreTrainedTokenizerFast) -> bool:
+    """Whether a tokenizer is the gym's own, and its model reads control tokens."""
+    return tokenizer.convert_tokens_to_ids(BIN_TOKENS[0]) == FIRST_BIN_ID
+
+
 def dialect_of(tokenizer: PreTrainedTokenizerFast, card: Mapping[str, Any]) -> Dialect:
     """How one speaks with the model that has this tokenizer, and this card from its training (`{}` where it has none).
 
@@ -228,7 +233,7 @@ def dialect_of(tokenizer: PreTrainedTokenizerFast, card: Mapping[str, Any]) -> D
         CheckpointError: the tokenizer is neither the gym's nor that of a chat model, or its template is not the one
             that the model was trained with.
     """
-    if tokenizer.convert_tokens_to_ids(BIN_TOKENS[0]) == FIRST_BIN_ID:
+    if is_compact(tokenizer):
         return COMPACT
     described = card.get("dialect", {})
     chat = Chat(tokenizer, described.get("date", DEFAULT_DATE), talks=not described)

@@ -18,11 +18,12 @@ from mmai_gym.extras import require
 
 if TYPE_CHECKING:
     import torch
-    from transformers import Lfm2Config, PreTrainedTokenizerFast
+    from transformers import Lfm2Config, PreTrainedModel, PreTrainedTokenizerFast
 
     from mmai_gym.lfm.network import Lfm2ForCausalLM
 
 MAX_POSITIONS = 2048
+_EMBEDDING = 0.02  # standard deviation of fresh embeddings
 
 Arch = Literal["lfm", "transformer"]
 
@@ -121,6 +122,17 @@ def new_model(name: str, tokenizer: PreTrainedTokenizerFast, seed: int, arch: Ar
     return model.eval()
 
 
+def lengthen(model: PreTrainedModel, vocab_size: int, seed: int) -> None:
+    """Give a trained network room for more tokens, in place: their embeddings are drawn as those of a fresh one."""
+    import torch
+
+    before = model.config.vocab_size
+    model.resize_token_embeddings(vocab_size, mean_resizing=False)
+    with torch.no_grad():
+        embedding = model.get_input_embeddings().weight
+        embedding[before:].normal_(std=_EMBEDDING, generator=torch.Generator().manual_seed(seed))
+
+
 def _initialise(model: Lfm2ForCausalLM, generator: torch.Generator) -> None:
     """Draw every matrix and kernel with standard deviation 1 / sqrt(inputs) (LeCun et al. 1998).
 
@@ -135,6 +147,6 @@ def _initialise(model: Lfm2ForCausalLM, generator: torch.Generator) -> None:
         for weight in model.parameters():
             if weight.ndim > 1:
                 inputs = weight[0].numel()
-                deviation = 0.02 if weight is embedding else inputs**-0.5
+                deviation = _EMBEDDING if weight is embedding else inputs**-0.5
                 weight.normal_(std=deviation, generator=generator)
         embedding[model.config.pad_token_id] = 0.0

@@ -1,4 +1,4 @@
-"""Released checkpoints: from a hub id or a folder to the files of one model, and to the model.
+"""Trained checkpoints: from a hub id, a folder or a run to the files of one model, and to the model.
 
 `LiquidAI/LFM2-350M` or `LiquidAI/LFM2-350M@COMMIT` is looked up by huggingface_hub, which keeps what it fetched in
 its own cache (HF_HOME) and goes to the network only for what is not there. Configuration, safetensors and tokenizer
@@ -43,20 +43,23 @@ def is_hub_id(spec: str) -> bool:
 
 
 def find(spec: str) -> Released:
-    """The model in the folder `spec`, or with that id on the hub; what is not in the cache is downloaded.
+    """The model in the folder `spec`, of the run that is called so, or with that id on the hub; what is not in the cache is
+    downloaded.
 
     Raises:
         UsageError: `spec` is neither a folder nor written like a hub id.
         CheckpointError: the hub does not know it, or it is neither in the cache nor can be fetched.
         MissingExtra: huggingface_hub is not installed.
     """
-    if Path(spec).is_dir():
-        return Released(spec, Path(spec))
+    for folder in (Path(spec), checkpoint.RUNS / spec):
+        if folder.is_dir():
+            result = folder / checkpoint.IN_RUN
+            return Released(spec, result if result.is_dir() else folder)
     match = _HUB_ID.fullmatch(spec)
     if match is None:
         raise UsageError(
-            f"{spec!r} is neither a folder nor a hub id; give the folder of a released model, or an id such as "
-            "LiquidAI/LFM2-350M, with @REVISION behind it to fix the commit"
+            f"{spec!r} is neither a folder, nor a run under {checkpoint.RUNS}/, nor a hub id; give the folder of a trained "
+            "model, or an id such as LiquidAI/LFM2-350M, with @REVISION behind it to fix the commit"
         )
     return _from_hub(match["id"], match["revision"])
 

@@ -99,6 +99,13 @@ def build_tokenizer(words: Sequence[str] = ()) -> PreTrainedTokenizerFast:
     )
 
 
+def lengthened(tokenizer: PreTrainedTokenizerFast, words: Sequence[str]) -> PreTrainedTokenizerFast:
+    """The gym's tokenizer with more words behind those that it has, whose ids stay. Raises as `build_tokenizer`."""
+    vocabulary = tokenizer.get_vocab()
+    known = sorted(vocabulary, key=vocabulary.__getitem__)[len(FIXED_TOKENS) :]
+    return build_tokenizer([*known, *words])
+
+
 def _check_words(words: Sequence[str]) -> None:
     seen = set(FIXED_TOKENS)
     for word in words:

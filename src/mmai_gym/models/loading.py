@@ -15,12 +15,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from mmai_gym.contracts import CheckpointError, Model, UsageError
+from mmai_gym.lfm.checkpoint import IN_RUN, RUNS
 from mmai_gym.lfm.released import is_hub_id
 from mmai_gym.models.baselines import BASELINES, baseline
 from mmai_gym.models.endpoint import Asking, EndpointModel, is_endpoint
 
-RUNS = Path("runs")
-CHECKPOINT, ADAPTER = "checkpoint", "adapter"
+ADAPTER = "adapter"
 _BASELINE = "baseline:"
 
 
@@ -102,14 +102,14 @@ def _checkpoint(folder: Path) -> tuple[Path, str]:
     Raises:
         CheckpointError: there is none.
     """
-    if (folder / CHECKPOINT).is_dir():
-        return folder / CHECKPOINT, folder.name
+    if (folder / IN_RUN).is_dir():
+        return folder / IN_RUN, folder.name
     if (folder / "config.json").is_file():
-        return folder, folder.parent.name if folder.name == CHECKPOINT else folder.name
+        return folder, folder.parent.name if folder.name == IN_RUN else folder.name
     if (folder / "adapter_config.json").is_file():
         return folder, f"{folder.parent.name}/{ADAPTER}" if folder.name == ADAPTER else folder.name
     raise CheckpointError(
-        f"{folder} holds no model: there is neither a {CHECKPOINT}/ folder nor a config.json in it. "
+        f"{folder} holds no model: there is neither a {IN_RUN}/ folder nor a config.json in it. "
         "Train into it first (`mmai-gym train RECIPE`), or give the folder of a trained model"
     )
 
@@ -120,9 +120,9 @@ def record_path(spec: str, suite: str) -> Path:
     if (named := _named_run(spec)) is not None:
         return named / file
     folder = _folder(spec)
-    if (folder / CHECKPOINT).is_dir() or folder.name == ADAPTER:
+    if (folder / IN_RUN).is_dir() or folder.name == ADAPTER:
         return folder / file
-    return (folder.parent if folder.name == CHECKPOINT else RUNS / folder.name) / file
+    return (folder.parent if folder.name == IN_RUN else RUNS / folder.name) / file
 
 
 def _named_run(spec: str) -> Path | None:
@@ -142,9 +142,9 @@ def find_records(run: str) -> tuple[list[Path], Path | None]:
     """
     if Path(run).is_file():
         path = Path(run)
-        return [path], path.parent if (path.parent / CHECKPOINT).is_dir() else None
+        return [path], path.parent if (path.parent / IN_RUN).is_dir() else None
     folder = _named_run(run) or _folder(run)
-    folder = folder.parent if folder.name == CHECKPOINT else folder
+    folder = folder.parent if folder.name == IN_RUN else folder
     records = sorted([*folder.glob("bench-*.jsonl"), *folder.glob("bench-*.jsonl.gz")])
     if not records:
         raise UsageError(f"{folder} holds no benchmark record; run `mmai-gym bench {run}` first")

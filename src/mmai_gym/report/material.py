@@ -17,8 +17,7 @@ import numpy as np
 from mmai_gym import bench, tasks
 from mmai_gym.bench.table import run_name
 from mmai_gym.contracts import CheckpointError, DataError, Estimate, Result, Task
-from mmai_gym.lfm.checkpoint import read_card
-from mmai_gym.models.loading import CHECKPOINT
+from mmai_gym.lfm.checkpoint import IN_RUN, read_card
 from mmai_gym.records import RunRecord, file_sha256
 from mmai_gym.training import read_log
 
@@ -119,7 +118,7 @@ def read_training(run_folder: Path | None) -> Training:
     except DataError as error:
         complaints.append(str(error))
     try:
-        card = read_card(run_folder / CHECKPOINT)
+        card = read_card(run_folder / IN_RUN)
     except CheckpointError as error:
         complaints.append(str(error))
     return Training(curve, card, tuple(complaints))

@@ -153,11 +153,12 @@ class Recipe(_Section):
     preset: str | None = None
     """The size of an LFM that is trained from scratch; or instead of it:"""
     base: str | None = None
-    """A released LFM2 or LFM2.5 to go on from: a hub id, with @REVISION behind it to fix the commit, or a local folder."""
+    """Weights to go on from: a released LFM2 or LFM2.5 (a hub id, with @REVISION behind it to fix the commit, or a local
+    folder), or an earlier run of the gym (its folder, or its name under ./runs)."""
     arch: Literal["lfm", "transformer"] = "lfm"
     """The transformer of the preset's size is the control: attention in every layer, see `lfm.presets.Preset.twin`."""
     date: str | None = None
-    """What the base's chat template takes for today, YYYY-MM-DD."""
+    """What the chat template of a released base takes for today, YYYY-MM-DD."""
     lora: Lora | None = None
     """Train adapters on the base; without it, all weights."""
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -173,7 +174,7 @@ class Recipe(_Section):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_a_base(cls, data: Any) -> Any:
-        """Released weights bear smaller steps than fresh ones; and a date that stands in the recipe cannot change."""
+        """Trained weights bear smaller steps than fresh ones; and a date that stands in the recipe cannot change."""
         if not isinstance(data, dict):
             return data
         if isinstance(data.get("date"), datetime.date):  # TOML has dates of its own
@@ -205,11 +206,6 @@ class Recipe(_Section):
             datetime.date.fromisoformat(self.date or "")
         except ValueError:
             raise ValueError(f"`date` is {self.date!r}; write it like {DEFAULT_DATE}") from None
-        taught = [stage.name for stage in self.stages if stage.language]
-        if taught:
-            raise ValueError(
-                f"stage {taught[0]!r} has language = true; a released model learns from its answers only, take it out"
-            )
         return self
 
     @field_validator("exclude", mode="before")

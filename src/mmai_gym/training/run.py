@@ -5,7 +5,7 @@
     RUN/stages/STAGE/checkpoint-N    what is needed to go on
     RUN/log.jsonl                    the training curve
     RUN/checkpoint/                  the result, in transformers' layout, with card.json
-    RUN/base.json, RUN/adapter/      on a released model: which weights it began with; the adapters alone
+    RUN/base.json, RUN/adapter/      on trained weights: which it began with; the adapters alone
 
 The same command starts a run, goes on with a stopped one, and does nothing for a finished one. A folder belongs
 to one recipe: going on under another would give a model that no recipe describes.
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 
     from mmai_gym.training.job import Meter, StageJob
 
-RECIPE, CORPUS, STAGES, CHECKPOINT = "recipe.toml", "corpus", "stages", "checkpoint"
-CARD = "card.json"
+RECIPE, CORPUS, STAGES = "recipe.toml", "corpus", "stages"
 
 
 def train(recipe: Recipe, folder: str | Path, progress: Progress, *, compiled: bool = False) -> Path:
@@ -63,7 +62,7 @@ def train(recipe: Recipe, folder: str | Path, progress: Progress, *, compiled: b
     from mmai_gym.lfm.quiet import quiet
 
     folder, ranks = Path(folder), Ranks.join()
-    result = folder / CHECKPOINT
+    result = folder / checkpoint.IN_RUN
     if not ranks.main:
         progress = _unseen
     with ExitStack() as held, quiet():
@@ -71,7 +70,7 @@ def train(recipe: Recipe, folder: str | Path, progress: Progress, *, compiled: b
         with ranks.together():
             if ranks.main:
                 held.enter_context(_claimed(folder, recipe))
-                done = (result / CARD).is_file()
+                done = (result / checkpoint.CARD).is_file()
                 start = None if done else starting_point(recipe, folder)
         if ranks.any(done):
             progress(1, 1, f"{result} is trained already; delete {folder} to train it again")
