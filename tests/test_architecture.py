@@ -22,7 +22,7 @@ ROOMS = [
     ("lfm",),
     ("models", "training"),
     ("bench",),
-    ("report",),
+    ("report", "consult"),
     ("cli",),
 ]
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}

@@ -61,3 +61,34 @@ def test_the_forms_are_the_same_molecule_and_the_first_is_the_one_given(copies: 
     again = Echo()
     Augmented(again, copies).predict([EXAMPLE], 3, seed=0)
     assert again.seen == model.seen
+
+
+def test_classes_are_averaged_as_logits() -> None:
+    tables = [{"yes": 0.9, "no": 0.1}, {"yes": 0.5, "no": 0.5}]
+    found = merged("x", [Prediction("x", (Completion(""),), table) for table in tables], 2)
+    # Odds of 9 and of 1 have the geometric mean 3.
+    assert found.probabilities == pytest.approx({"yes": 0.75, "no": 0.25})
+    assert [c.text for c in found.completions] == ["<answer>yes</answer>", "<answer>no</answer>"]
+    assert merged(
+        "x", [Prediction("x", (Completion(""),), {"yes": 0.0, "no": 1.0})], 1
+    ).probabilities == pytest.approx({"yes": 0.0, "no": 1.0})
+
+
+def test_numbers_are_averaged_and_their_disagreement_widens_the_spread() -> None:
+    parts = [Prediction("x", (Completion(""),), value=value, spread=2.0) for value in (1.0, 3.0)]
+    found = merged("x", parts, 5)
+    assert (found.value, found.completions) == (2.0, (Completion("<answer>2</answer>"),))
+    assert found.spread == pytest.approx(5**0.5)  # 2 squared, and the variance of 1 and 3
+
+
+def test_the_forms_of_a_property_are_the_same_molecule_and_one_that_cannot_be_read_stays() -> None:
+    task = "admet/ames"
+    model = Echo()
+    unreadable = Example("y", task, "test", {"smiles": "c1cc"}, "no")
+    Augmented(model, 6).predict(
+        [Example("x", task, "test", {"smiles": "CC(=O)Nc1ccccc1"}, "yes"), unreadable], 1, seed=0
+    )
+    texts = [str(example.inputs["smiles"]) for example in model.seen]
+    assert texts[0] == "CC(=O)Nc1ccccc1" and len(set(texts[:6])) > 2
+    assert {canonical(text) for text in texts[:6]} == {canonical("CC(=O)Nc1ccccc1")}
+    assert texts[6:] == ["c1cc"] * 6

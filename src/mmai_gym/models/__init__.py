@@ -6,8 +6,9 @@ from __future__ import annotations
 from mmai_gym.models.augmented import Augmented
 from mmai_gym.models.baselines import BASELINES, Baseline, TrainingSets, baseline
 from mmai_gym.models.endpoint import Asking, EndpointModel
+from mmai_gym.models.inference import InferenceRecipe, calibrate
 from mmai_gym.models.lfm_model import LFMModel
-from mmai_gym.models.loading import find_records, load_model, record_path
+from mmai_gym.models.loading import default_model, find_records, load_model, record_path
 
 __all__ = [
     "BASELINES",
@@ -15,9 +16,12 @@ __all__ = [
     "Augmented",
     "Baseline",
     "EndpointModel",
+    "InferenceRecipe",
     "LFMModel",
     "TrainingSets",
     "baseline",
+    "calibrate",
+    "default_model",
     "find_records",
     "load_model",
     "record_path",

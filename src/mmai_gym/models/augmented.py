@@ -1,25 +1,25 @@
-"""A model that is shown every product in several written forms, and whose answers are merged by votes.
+"""A model that is shown every question in several written forms, and whose answers are merged.
 
-A model that reads SMILES answers each writing of a product a little differently; what many writings agree on is more often
+A model that reads SMILES answers each writing of a molecule a little differently; what many writings agree on is more often
 right (Tetko et al., Nature Communications 11, 5575, 2020). It costs as many times the inference, so its row stands beside
 that of the plain model and not in its place.
 """
 
 from __future__ import annotations
 
-import itertools
-import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
-from mmai_gym.contracts import Completion, Example, InvalidMolecule, Model, Prediction, item_seed
-from mmai_gym.molecules import canonical_set, parse, rooted
+import numpy as np
+
+from mmai_gym import tasks
+from mmai_gym.contracts import Completion, Example, InvalidMolecule, Model, Prediction
+from mmai_gym.molecules import canonical_set
 from mmai_gym.tasks.answers import extract_answer, wrap
 
 
 class Augmented:
-    """`model` with `copies` written forms of each question's molecule, the one given among them."""
+    """`model` with `copies` written forms of each question, the one given among them."""
 
     def __init__(self, model: Model, copies: int) -> None:
         self.model = model
@@ -27,36 +27,56 @@ class Augmented:
         self.name = f"{model.name} x{copies}"
 
     def predict(self, examples: Sequence[Example], n: int, seed: int) -> list[Prediction]:
-        """One Prediction per example, in order, with the `n` answers that got most votes.
-
-        An answer at rank r of a written form, counted from 0 among its distinct readable ones, gets 1 / (1 + r) of a vote
-        (Zhong et al., Chemical Science 13, 9023, 2022); of equal votes the one met first comes first. Answers are canonical.
-        """
-        written = [form for example in examples for form in self._forms(example, seed)]
+        """One Prediction per example, in order, with the `n` answers that the written forms agree on, see `merged`."""
+        written = [
+            form
+            for example in examples
+            for form in (example, *tasks.get(example.task).rewritten(example, self.copies - 1, seed))
+        ]
         predictions = self.model.predict(written, n, seed)
         return [
             merged(example.id, predictions[i * self.copies : (i + 1) * self.copies], n)
             for i, example in enumerate(examples)
         ]
 
-    def _forms(self, example: Example, seed: int) -> list[Example]:
-        """The example as it is, then from atoms drawn without replacement: as training writes products (`root_aligned`)."""
-        smiles = str(example.inputs["smiles"])
-        atoms = list(range(parse(smiles).GetNumAtoms()))
-        random.Random(item_seed(example.task, example.id, example.split, seed, 0)).shuffle(atoms)
-        roots = itertools.islice(itertools.cycle(atoms), self.copies - 1)
-        texts = [smiles, *(rooted(smiles, atom) for atom in roots)]
-        return [replace(example, inputs={**example.inputs, "smiles": text}) for text in texts]
-
 
 def merged(example_id: str, predictions: Sequence[Prediction], n: int) -> Prediction:
-    """The answers of several predictions to one question, by votes."""
+    """The answers of several predictions to one question, as one.
+
+    Probabilities are averaged as logits, values as they are. Texts are merged by votes: an answer at rank r of a written
+    form, counted from 0 among its distinct readable ones, gets 1 / (1 + r) of a vote (Zhong et al., Chemical Science 13,
+    9023, 2022); of equal votes the one met first comes first, and what is handed out is canonical.
+    """
+    if all(prediction.probabilities for prediction in predictions):
+        return _averaged_choice(example_id, predictions, n)
+    if all(prediction.spread is not None for prediction in predictions):
+        return _averaged_value(example_id, predictions)
     votes: dict[str, float] = defaultdict(float)
     for prediction in predictions:
         for rank, answer in enumerate(_distinct(prediction.completions)):
             votes[answer] += 1.0 / (1.0 + rank)
     best = sorted(votes, key=lambda answer: -votes[answer])[:n]
     return Prediction(example_id, tuple(Completion(wrap(answer)) for answer in best) or (Completion(""),))
+
+
+def _averaged_choice(example_id: str, predictions: Sequence[Prediction], n: int) -> Prediction:
+    tables = [prediction.probabilities or {} for prediction in predictions]
+    options = list(tables[0])
+    logits = np.log([[max(table[option], 1e-12) for option in options] for table in tables]).mean(axis=0)
+    weights = np.exp(logits - logits.max())
+    shares = dict(zip(options, (weights / weights.sum()).tolist(), strict=True))
+    ranked = sorted(options, key=lambda option: -shares[option])[:n]
+    return Prediction(
+        example_id, tuple(Completion(wrap(option), float(np.log(shares[option]))) for option in ranked), shares
+    )
+
+
+def _averaged_value(example_id: str, predictions: Sequence[Prediction]) -> Prediction:
+    """The mean, and the standard deviation of the mixture of all distributions."""
+    values = np.array([prediction.value for prediction in predictions], dtype=np.float64)
+    spreads = np.array([prediction.spread for prediction in predictions], dtype=np.float64)
+    value, spread = float(values.mean()), float(np.sqrt((spreads**2).mean() + values.var()))
+    return Prediction(example_id, (Completion(wrap(f"{value:.6g}")),), value=value, spread=spread)
 
 
 def _distinct(completions: Sequence[Completion]) -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,7 @@ from mmai_gym.lfm.dialect import Dialect
 from mmai_gym.models.shots import Shots
 from mmai_gym.records import file_sha256
 from mmai_gym.tasks.answers import number_of, wrap
+from mmai_gym.tasks.prototypes import Prototype, filled
 
 TEMPERATURE = 0.7
 TOP_P = 0.95
@@ -104,7 +105,10 @@ class LFMModel:
         self._threads = 1 if model.num_parameters() < _SMALL_NETWORK else None
         self._decoder: Any = decode.Decoder(model, self._tokenizer)
         self._shots = Shots(shots)
-        self._dialect: Dialect = dialect.dialect_of(self._tokenizer, checkpoint.read_card(self._base or folder))
+        card = checkpoint.read_card(self._base or folder)
+        self._dialect: Dialect = dialect.dialect_of(self._tokenizer, card)
+        self.questions: Mapping[str, Prototype] = _taught(card)
+        """By the names of the tasks that it was trained on: what they ask, as it was asked then."""
         self._grammar: Any = SmilesGrammar(self._tokenizer) if grammar and self._dialect.grammar else None
 
     @property
@@ -146,7 +150,7 @@ class LFMModel:
         groups: dict[tuple[Reader, type, int], list[Item]] = {}
         for i, example in enumerate(examples):
             task = tasks.get(example.task)
-            question = task.question(example)
+            question = self._question(example)
             render = self._dialect.choosing if isinstance(answer_form(question), Choice) else self._dialect.prompt
             prompt = render(question, self._shots.before(task, question))
             tokens = len(self._tokenizer(prompt, add_special_tokens=False)["input_ids"])
@@ -162,6 +166,11 @@ class LFMModel:
             for item, prediction in zip(items, answers, strict=True):
                 predictions[item.place] = prediction
         return [prediction for prediction in predictions if prediction is not None]
+
+    def _question(self, example: Example) -> Question:
+        """As it was asked in training, which needs no data set; else as the task asks today."""
+        found = self.questions.get(example.task)
+        return tasks.get(example.task).question(example) if found is None else filled(found, example.inputs)
 
     def _reader(self, form: AnswerForm, task: Any, n: int) -> Reader:
         """How an answer is read off."""
@@ -243,6 +252,12 @@ def _threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _taught(card: Mapping[str, Any]) -> dict[str, Prototype]:
+    """The questions in the card of a checkpoint, and in those of the trunks that it goes back to."""
+    trunk = card.get("base", {}).get("card", {})
+    return (_taught(trunk) if trunk else {}) | card.get("questions", {})
 
 
 def _prompts(items: Sequence[Item]) -> list[str]:

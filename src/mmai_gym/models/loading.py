@@ -21,6 +21,9 @@ from mmai_gym.models.baselines import BASELINES, baseline
 from mmai_gym.models.endpoint import Asking, EndpointModel, is_endpoint
 
 ADAPTER = "adapter"
+DEFAULT = "flagship"
+_SHIPPED = Path("checkpoints"), Path(__file__).parents[3] / "checkpoints"
+"""Where checkpoints lie that come with the gym: here, or beside the sources that are installed in place."""
 _BASELINE = "baseline:"
 
 
@@ -85,9 +88,24 @@ def _on_hub(spec: str) -> bool:
     return is_hub_id(spec)
 
 
+def default_model() -> str:
+    """The checkpoint that ships with the gym, for commands that are not told which.
+
+    Raises:
+        UsageError: none ships with this installation.
+    """
+    for folder in _SHIPPED:
+        if (folder / DEFAULT / "config.json").is_file():
+            return str(folder / DEFAULT)
+    raise UsageError(
+        f"no checkpoint {_SHIPPED[0] / DEFAULT} is here; give --model a run or a folder, such as runs/demo, which "
+        "`mmai-gym demo` makes in minutes"
+    )
+
+
 def _folder(spec: str) -> Path:
-    """The folder called `spec`, here or under ./runs."""
-    for folder in (Path(spec), RUNS / spec):
+    """The folder called `spec`: here, under ./runs, or among the checkpoints that ship with the gym."""
+    for folder in (Path(spec), RUNS / spec, *(shipped / spec for shipped in _SHIPPED)):
         if folder.is_dir():
             return folder.resolve()
     raise UsageError(

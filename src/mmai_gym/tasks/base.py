@@ -26,6 +26,7 @@ from mmai_gym.contracts import (
     Trace,
     UsageError,
     Verdict,
+    item_seed,
 )
 from mmai_gym.molecules import randomized
 from mmai_gym.oracles import stamp
@@ -116,6 +117,17 @@ class BaseTask(ABC):
         return replace(
             example, inputs=dict(example.inputs) | {"smiles": randomized(example.inputs["smiles"], seed)}
         )
+
+    def rewritten(self, example: Example, count: int, seed: int) -> list[Example]:
+        """The same question in `count` other written forms, for test augmentation; needs nothing but the example.
+
+        A molecule that RDKit rejects stays as it is: official test tables hold a few.
+        """
+        at = (self.name, example.id, example.split, seed)
+        try:
+            return [BaseTask.augment(self, example, item_seed(*at, place)) for place in range(count)]
+        except InvalidMolecule:
+            return [example] * count
 
     def reason(self, example: Example, context: Any = None) -> Trace | None:
         """Checkable steps towards the answer, or None where the family has no recipe."""

@@ -19,6 +19,8 @@ which no question shows, and `top_1_class_N` is the accuracy within that class.
 from __future__ import annotations
 
 import functools
+import itertools
+import random
 import re
 from abc import abstractmethod
 from collections import Counter
@@ -40,8 +42,9 @@ from mmai_gym.contracts import (
     Structure,
     Verdict,
     Words,
+    item_seed,
 )
-from mmai_gym.molecules import canonical_set, flat
+from mmai_gym.molecules import canonical_set, flat, parse, rooted
 from mmai_gym.sources.lazy import LazySequence
 from mmai_gym.stats import proportion
 from mmai_gym.tasks.base import BaseTask, LazyExamples
@@ -99,6 +102,14 @@ class ReactionTask(BaseTask):
 
     def question(self, example: Example) -> Question:
         return (self.asks, Molecule(example.inputs["smiles"]), self.form)
+
+    def rewritten(self, example: Example, count: int, seed: int) -> list[Example]:
+        """From atoms drawn without replacement, as training writes what is shown (`root_aligned`)."""
+        smiles = str(example.inputs["smiles"])
+        atoms = list(range(parse(smiles).GetNumAtoms()))
+        random.Random(item_seed(example.task, example.id, example.split, seed, 0)).shuffle(atoms)
+        roots = itertools.islice(itertools.cycle(atoms), count)
+        return [replace(example, inputs={**example.inputs, "smiles": rooted(smiles, atom)}) for atom in roots]
 
     def answer(self, example: Example) -> str:
         return str(example.gold)

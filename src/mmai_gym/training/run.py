@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from mmai_gym.contracts import Progress, UsageError
 from mmai_gym.extras import require
 from mmai_gym.records import library_versions
+from mmai_gym.tasks.prototypes import prototype
 from mmai_gym.tasks.rendering import template_hash
 from mmai_gym.training.batches import BatchPlan, plan_stage
 from mmai_gym.training.building import build, tokenizer_hash
@@ -188,6 +189,7 @@ def _card(
         "loss": training[-1]["loss"] if training else None,
         "validation_loss": validation[-1]["validation_loss"] if validation else None,
         "validation_by_task": validation[-1]["validation_by_task"] if validation else {},
+        "questions": {task.name: found for task in recipe.tasks() if (found := prototype(task)) is not None},
         "data": {
             f"{job.stage.name}/{corpus.manifest.split}": corpus.manifest.model_dump(mode="json")
             for job in jobs
