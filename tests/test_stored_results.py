@@ -53,6 +53,17 @@ def test_the_figures_of_cold_drugs_are_those_of_the_records() -> None:
             assert row[metric]["mean"] == pytest.approx(sum(values) / len(values))
 
 
+@pytest.mark.data
+def test_the_figures_of_templates_are_those_of_the_record() -> None:
+    (stated,) = json.loads((RESULTS / "templates.json").read_text(encoding="utf-8"))["rows"]
+    found = {row.metric: row.estimate for row in stored("templates").rows if row.model == "baseline:templates"}
+    told = {metric: value for metric, value in stated.items() if metric.startswith("top_")}
+    assert set(told) == {metric for metric in found if metric.startswith("top_")}
+    for metric, value in told.items():
+        assert value == pytest.approx([found[metric].value, found[metric].low, found[metric].high])
+    assert stated["n"] == 5007 and "of 5007 items" in found["top_1"].method
+
+
 NUMBER = r"−?\d[\d,]*(?:\.\d+)?"
 WITH_INTERVAL = re.compile(rf"({NUMBER})( %)? \[({NUMBER}), ({NUMBER})\]")
 
