@@ -14,8 +14,6 @@ unless it is one of the molecules above. Width of the kernel and weight of the p
 from __future__ import annotations
 
 import argparse
-import hashlib
-import io
 import json
 import time
 import zlib
@@ -25,16 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.linalg import cholesky, solve_triangular
-from scipy.optimize import minimize
-from scipy.special import expit
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
+from kernel_machines import GAMMA, LANDMARKS, PENALTY, Counts, Floats, counts_of, fit, predicted, write
 from mmai_gym.contracts import Completion, Example, InvalidMolecule, Prediction, Result
 from mmai_gym.molecules import canonical, is_valid, murcko_scaffold, parse
-from mmai_gym.oracles import ADMET, ORACLES, drd2
+from mmai_gym.oracles import ADMET, ORACLES, drd2, kernel_machine
 from mmai_gym.records import library_versions
 from mmai_gym.sources import drd2 as scored
 from mmai_gym.sources import jin, mumo
@@ -42,13 +37,6 @@ from mmai_gym.tasks.multi_property import MultiProperty
 from mmai_gym.tasks.multi_property_sets import MUMO, Values
 
 FOLDS = 5
-LANDMARKS = 4_000
-GAMMA = 2.0**-6
-PENALTY = 1e-3
-ITERATIONS = 300
-SEED = 0
-Counts = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -82,75 +70,6 @@ def labelled() -> list[Scored]:
 
 def fold_of(group: str) -> int:
     return zlib.crc32(group.encode()) % FOLDS
-
-
-# --------------------------------------------------------------------------------------------------- fit
-
-
-def counts_of(smiles: Sequence[str]) -> Counts:
-    """Feature counts, shape (molecules, BITS)."""
-    counts = np.zeros((len(smiles), drd2.BITS), np.float32)
-    for row, text in zip(counts, smiles, strict=True):
-        places, found = drd2.features(parse(text))
-        row[places] = found
-    return counts
-
-
-def kernel(one: Counts, other: Counts, gamma: float) -> Counts:
-    """exp(-gamma |x - y|^2), shape (len(one), len(other))."""
-    norms = (one**2).sum(axis=1)[:, np.newaxis] + (other**2).sum(axis=1)
-    return np.exp(-gamma * np.maximum(norms - 2.0 * (one @ other.T), 0.0))
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Landmarks with their weights."""
-
-    landmarks: Counts
-    weights: Floats
-    bias: float
-    gamma: float
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What is stored."""
-        rows, places = np.nonzero(self.landmarks)
-        return {
-            "lengths": np.bincount(rows, minlength=len(self.landmarks)).astype(np.uint16),
-            "places": places.astype(np.uint16),
-            "counts": self.landmarks[rows, places].astype(np.uint16),
-            "weights": self.weights.astype(np.float32),
-            "bias": np.array(self.bias, np.float32),
-            "gamma": np.array(self.gamma, np.float32),
-        }
-
-
-def fit(counts: Counts, scores: Floats, settings: argparse.Namespace) -> Fit:
-    """Logistic regression on the scores over Gaussian kernels around some of the molecules (Nyström's approximation)."""
-    gamma, penalty = settings.gamma, settings.penalty
-    chosen = np.sort(np.random.default_rng(SEED).permutation(len(scores))[: settings.landmarks])
-    around = counts[chosen]
-    inner = kernel(around, around, gamma).astype(np.float64)
-    inner[np.diag_indices_from(inner)] += 1e-5
-    root = cholesky(inner, lower=True)
-    outer = kernel(counts, around, gamma).astype(np.float64)
-    basis = solve_triangular(root, outer.T, lower=True).T.astype(np.float32)
-
-    def loss(parameters: Floats) -> tuple[float, Floats]:
-        weights, bias = parameters[:-1], parameters[-1]
-        logit = (basis @ weights.astype(np.float32)).astype(np.float64) + bias
-        error = expit(logit) - scores
-        value = float((np.logaddexp(0.0, logit) - scores * logit).sum() + 0.5 * penalty * weights @ weights)
-        slope = (basis.T @ error.astype(np.float32)).astype(np.float64) + penalty * weights
-        return value, np.append(slope, error.sum())
-
-    start = np.zeros(basis.shape[1] + 1)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
-    weights = solve_triangular(root, found.x[:-1], lower=True, trans="T")
-    return Fit(around, weights, float(found.x[-1]), gamma)
-
-
-def predicted(fitted: Fit, counts: Counts) -> Floats:
-    return expit(kernel(counts, fitted.landmarks, fitted.gamma) @ fitted.weights + fitted.bias)
 
 
 # --------------------------------------------------------------------------------------------------- measure
@@ -221,7 +140,7 @@ def measure(molecules: Sequence[Scored], counts: Counts, options: argparse.Names
     held_out = np.empty(len(scores))
     for fold in range(FOLDS):
         rest = folds != fold
-        fitted = fit(counts[rest], scores[rest], options)
+        fitted = fit(counts[rest], scores[rest], options.gamma, options.penalty, options.landmarks)
         held_out[~rest] = predicted(fitted, counts[~rest])
     origins = np.array([one.origin for one in molecules])
     outside = dict(zip((one.smiles for one in molecules), held_out.tolist(), strict=True))
@@ -242,16 +161,16 @@ def measure(molecules: Sequence[Scored], counts: Counts, options: argparse.Names
 
 def shipped(molecules: Sequence[Scored]) -> dict[str, Any]:
     """What the arrays of the package say; all of the scored molecules are in their fit."""
-    machine = drd2.machine()
+    fitted = kernel_machine.machine(drd2.MODEL.file, drd2.MODEL.sha256)
     began = time.process_time()
-    own = {one.smiles: machine.score(parse(one.smiles)) for one in molecules}
+    own = {one.smiles: fitted.score(parse(one.smiles)) for one in molecules}
     each = (time.process_time() - began) / len(molecules)
     known = frozenset(own)
     lists = [m.smiles for name in ("drd2-test", "drd2-valid", "drd2-targets") for m in jin.inputs(name)]
-    others = {text: machine.score(parse(text)) for text in lists}
+    others = {text: fitted.score(parse(text)) for text in lists}
     scores, values = np.array([one.score for one in molecules]), np.array([own[one.smiles] for one in molecules])
     return {
-        "sha256": drd2.SHA256,
+        "sha256": drd2.MODEL.sha256,
         "cpu_ms_each": round(1000.0 * each, 3),
         "molecules of the fit": fidelity(scores, values),
         "bdq, inputs and candidates in the fit": success(own),
@@ -271,10 +190,7 @@ def main() -> None:
     counts = counts_of([one.smiles for one in molecules])
     scores = np.array([one.score for one in molecules])
     if options.arrays:
-        stream = io.BytesIO()
-        np.savez_compressed(stream, **fit(counts, scores, options).arrays())  # type: ignore[arg-type]
-        options.arrays.write_bytes(stream.getvalue())
-        print(hashlib.sha256(stream.getvalue()).hexdigest(), f"{len(stream.getvalue()):,} bytes")
+        write(options.arrays, fit(counts, scores, options.gamma, options.penalty, options.landmarks))
         return
     record = {
         "settings": {"gamma": options.gamma, "penalty": options.penalty, "landmarks": options.landmarks},

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from rdkit.Chem import rdFingerprintGenerator
 
 from mmai_gym import lineage
-from mmai_gym.contracts import DataError
-from mmai_gym.molecules import is_valid, parse, randomized
-from mmai_gym.oracles import drd2, get
+from mmai_gym.molecules import is_valid, randomized
+from mmai_gym.oracles import get
 from mmai_gym.sources import drd2 as scored
 from mmai_gym.sources import jin, mumo
 
@@ -25,49 +22,6 @@ def test_a_known_ligand_scores_high_and_a_molecule_unlike_any_low() -> None:
 
 def test_another_writing_of_a_molecule_has_the_same_score() -> None:
     assert get("drd2").one(randomized(ARIPIPRAZOLE, 1)) == pytest.approx(get("drd2").one(ARIPIPRAZOLE), abs=1e-9)
-
-
-def test_features_are_counts_of_the_folded_fingerprint() -> None:
-    places, counts = drd2.features(parse(ARIPIPRAZOLE))
-    generator = rdFingerprintGenerator.GetMorganGenerator(
-        radius=3, atomInvariantsGenerator=rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
-    )
-    every = generator.GetSparseCountFingerprint(parse(ARIPIPRAZOLE)).GetNonzeroElements()
-    assert (np.diff(places) > 0).all() and places.max() < drd2.BITS
-    assert counts.sum() == sum(every.values())
-
-
-def test_the_machine_is_a_sum_of_gaussian_kernels() -> None:
-    landmarks = [drd2.features(parse(text)) for text in (ASPIRIN, ARIPIPRAZOLE, "CCO")]
-    arrays: dict[str, npt.NDArray[np.generic]] = {
-        "lengths": np.array([len(places) for places, _ in landmarks], np.uint16),
-        "places": np.concatenate([places for places, _ in landmarks]).astype(np.uint16),
-        "counts": np.concatenate([counts for _, counts in landmarks]).astype(np.uint16),
-        "weights": np.array([1.5, -2.0, 0.5], np.float32),
-        "bias": np.array(-0.25, np.float32),
-        "gamma": np.array(0.0625, np.float32),
-    }
-    machine = drd2.from_arrays(arrays)
-
-    def dense(smiles: str) -> npt.NDArray[np.float64]:
-        row = np.zeros(drd2.BITS)
-        places, counts = drd2.features(parse(smiles))
-        row[places] = counts
-        return row
-
-    for smiles in (ASPIRIN, "c1ccccc1O", "C"):
-        apart = [((dense(smiles) - dense(other)) ** 2).sum() for other in (ASPIRIN, ARIPIPRAZOLE, "CCO")]
-        logit = -0.25 + np.exp(-0.0625 * np.array(apart)) @ np.array([1.5, -2.0, 0.5])
-        assert machine.score(parse(smiles)) == pytest.approx(1.0 / (1.0 + np.exp(-logit)), abs=1e-9)
-
-
-def test_damaged_arrays_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drd2, "SHA256", "0" * 64)
-    drd2.machine.cache_clear()
-    with pytest.raises(DataError, match="damaged"):
-        drd2.machine()
-    monkeypatch.undo()
-    drd2.machine.cache_clear()
 
 
 def test_its_scores_are_a_models() -> None:
