@@ -156,3 +156,70 @@ def test_packing_refuses_an_attention_that_cannot_keep_documents_apart() -> None
     network.config._attn_implementation = "flash_attention_2"
     with pytest.raises(ValueError, match="sdpa or eager"):
         network(input_ids=torch.ones(1, 4, dtype=torch.long), segments=torch.ones(1, 4, dtype=torch.long))
+
+
+# --------------------------------------------------------------------------------------------------- branches
+
+
+def branched(documents: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+    """A row of two documents between plain ones: tokens, segments, branches; and each branch behind its opening alone."""
+    opening, one, other, third = documents
+    parts = [
+        (third, 1, 0), (opening, 2, 0), (one, 2, 1), (other, 2, 2), (third, 2, 3), (one, 3, 0), (other, 3, 1),
+        (opening, 4, 0),
+    ]  # fmt: skip
+    ids = torch.cat([tokens for tokens, _, _ in parts] + [torch.zeros(4, dtype=torch.long)])
+    segments = torch.cat(
+        [torch.full_like(tokens, n) for tokens, n, _ in parts] + [torch.zeros(4, dtype=torch.long)]
+    )
+    branches = torch.cat(
+        [torch.full_like(tokens, n) for tokens, _, n in parts] + [torch.zeros(4, dtype=torch.long)]
+    )
+    alone = [
+        third, torch.cat([opening, one]), torch.cat([opening, other]), torch.cat([opening, third]),
+        torch.cat([one, other]), opening,
+    ]  # fmt: skip
+    return ids[None], segments[None], branches[None], alone
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+def test_a_branch_is_what_it_would_be_behind_its_opening_alone(
+    model: Upstream, ours: Lfm2ForCausalLM, documents: list[torch.Tensor], implementation: str
+) -> None:
+    ours.config._attn_implementation = implementation
+    ids, segments, branches, alone = branched(documents)
+    logits = ours(input_ids=ids, segments=segments, branches=branches).logits[0]
+    keys = [(1, 0), (2, 1), (2, 2), (2, 3), (3, 1), (4, 0)]
+    for (segment, branch), tokens in zip(keys, alone, strict=True):
+        here = (segments[0] == segment) & ((branches[0] == branch) | (branches[0] == 0))
+        assert ids[0, here].tolist() == tokens.tolist()
+        expected = model(input_ids=tokens[None], use_cache=False).logits[0]
+        assert float((logits[here] - expected).abs().max()) < 1e-5
+    # Without the numbers of the branches, the second reads the first.
+    mixed = ours(input_ids=ids, segments=segments).logits[0]
+    second = (segments[0] == 2) & (branches[0] == 2)
+    assert float((mixed[second] - logits[second]).abs().max()) > 0.01
+
+
+def test_branches_teach_what_they_teach_alone(
+    model: Upstream, ours: Lfm2ForCausalLM, documents: list[torch.Tensor]
+) -> None:
+    ids, segments, branches, alone = branched(documents)
+    labels = torch.where(branches > 0, ids, IGNORED)
+    reference = adopt(copy.deepcopy(model))
+    solo = torch.zeros(())
+    openings = {1: documents[0], 2: documents[0], 3: documents[0], 4: documents[1]}
+    for number, opening in openings.items():
+        tokens = alone[number][None]
+        # The first token of a branch is foretold by nobody.
+        learned = torch.arange(tokens.shape[1]) > len(opening)
+        solo = (
+            solo
+            + reference(input_ids=tokens, labels=torch.where(learned, tokens, IGNORED), num_items_in_batch=10).loss
+        )
+    found = ours(input_ids=ids, labels=labels, segments=segments, branches=branches, num_items_in_batch=10)
+    torch.testing.assert_close(found.loss, solo)
+    wanted = gradients(reference, solo)
+    for name, gradient in gradients(ours, found.loss).items():
+        torch.testing.assert_close(gradient, wanted[name], rtol=1e-4, atol=1e-5, msg=name)

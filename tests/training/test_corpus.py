@@ -9,9 +9,10 @@ import toy_tasks as toy
 from transformers import PreTrainedTokenizerFast
 
 from mmai_gym import tasks
-from mmai_gym.contracts import DataError, Example
+from mmai_gym.contracts import Count, DataError, Example, Molecule, Property, Question, Split, Words, row_id
 from mmai_gym.lfm.dialect import COMPACT, Turn
-from mmai_gym.tasks.rendering import compact_row
+from mmai_gym.lfm.tokenizer import build_tokenizer
+from mmai_gym.tasks.rendering import compact_row, property_token
 from mmai_gym.training import Corpus, Recipe, build, parse_recipe
 from mmai_gym.training.choosing import choose
 from mmai_gym.training.corpus import DTYPES
@@ -90,9 +91,9 @@ def test_a_language_stage_supervises_the_molecules_too_but_never_the_request(
         tokens, mask = train.row(i)
         learned, hidden = tokenizer.decode(tokens[mask == 1]), tokenizer.decode(tokens[mask == 0])
         smiles = tokenizer.decode(tokens).split("<|smiles|>")[1].split("<|")[0]
-        assert learned.startswith(f"<|bos|><|smiles|>{smiles}")
+        assert learned.startswith(f"<|smiles|>{smiles}")
         assert learned.endswith("</answer><|eos|>")
-        assert hidden.startswith("<|") and hidden.endswith("<answer>") and smiles not in hidden
+        assert hidden.startswith("<|bos|><|") and hidden.endswith("<answer>") and smiles not in hidden
     assert valid.mask.sum() < train.mask.sum() / len(train) * len(valid), "validation judges answers only"
 
 
@@ -158,7 +159,7 @@ def test_a_row_without_anything_supervised_names_its_task_and_example(
 ) -> None:
     task = tasks.get("toy/length")
     example = task.examples("train")[choose(task, "train", 60, 5).positions[0]]
-    monkeypatch.setattr(COMPACT, "turns", lambda turns: [Turn("", "<|bos|>", ("",))], raising=False)
+    monkeypatch.setattr(COMPACT, "turns", lambda turns: [Turn("<|bos|>", "", "", ("",))], raising=False)
     with pytest.raises(DataError, match=rf"toy/length.*{example.id} has no supervised token"):
         build(recipe, recipe.stages[0], tmp_path, tokenizer, toy.quiet)
 
@@ -242,3 +243,52 @@ def test_a_build_that_stops_half_way_leaves_no_corpus(
     assert not (tmp_path / "train").exists()
     train, _ = build(recipe, recipe.stages[0], tmp_path, tokenizer, toy.quiet)
     train.verify()
+
+
+class Binding(toy.Length):
+    """A number for a molecule and one of two proteins."""
+
+    name = "toy/binding"
+    properties = ("binding",)
+    proteins = ("MKVLA", "GGSHWW")
+
+    def _example(self, split: Split, number: int) -> Example:
+        sequence = self.proteins[number % 2]
+        inputs = {"smiles": "C" * (1 + number % 9) + "O", "sequence": sequence}
+        return Example(row_id("toy", number), self.name, split, inputs, number % 9)
+
+    def question(self, example: Example) -> Question:
+        return (
+            Words("How well", "affinity"), Property("binding"), Molecule(example.inputs["smiles"]),
+            Molecule(example.inputs["sequence"], view="protein"), Count(),
+        )  # fmt: skip
+
+    def augment(self, example: Example, seed: int) -> Example:
+        return example
+
+
+def test_many_molecules_share_one_protein_and_each_branch_is_the_question_of_a_benchmark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "_registry", lambda: {"toy/binding": Binding()})
+    tokenizer = build_tokenizer([property_token("binding")])
+    text = toy.RECIPE.replace('"toy" = { views = 2, limit = 60 }', '"toy/binding" = { shared = true }')
+    recipe = parse_recipe(text.replace("max_length = 40", "max_length = 200"), "toy.toml")
+    train, valid = build(recipe, recipe.stages[0], tmp_path / "branches", tokenizer, toy.quiet)
+    (count,) = train.manifest.tasks
+    assert (count.questions, count.too_long) == (120, 0)
+    assert len(train) < 30
+    solo = {tokenizer.decode(valid.row(i)[0]) for i in range(len(valid))}
+    assert all(row.count("<|protein|>") == row.count("<|smiles|>") == 1 for row in solo)
+    for i in range(len(train)):
+        tokens, mask = train.row(i)
+        assert len(tokens) <= 200
+        opening, *branches = tokenizer.decode(tokens).split("<|smiles|>")
+        assert opening.removeprefix("<|bos|><|protein|>") in Binding.proteins
+        for branch in branches:
+            assert branch.endswith("</answer><|eos|>") and branch.count("<answer>") == 1
+        learned = tokenizer.decode(tokens[mask == 1])
+        assert learned == "".join(branch.split("<answer>")[1] for branch in branches)
+        # What a benchmark asks is the opening with one branch.
+        example = next(e for e in Binding().examples("train") if e.inputs["sequence"] in opening)
+        assert COMPACT.prompt(Binding().question(example)).startswith(opening + "<|smiles|>")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mmai_gym.training.batches import plan_stage
 from mmai_gym.training.corpus import Corpus, Manifest, TaskCount
-from mmai_gym.training.feed import IGNORED, Collator, StepFeed, ahead, predicted
+from mmai_gym.training.feed import IGNORED, PROTEIN, SMILES, Collator, StepFeed, ahead, branches_of, predicted
 from mmai_gym.training.shares import share
 
 PAD = 0
@@ -121,3 +121,30 @@ def test_what_goes_wrong_ahead_is_raised_in_its_place() -> None:
     assert next(made) == 1
     with pytest.raises(ValueError, match="damaged"):
         next(made)
+
+
+def test_a_row_that_opens_with_a_protein_branches_at_every_smiles() -> None:
+    with_protein = [1, PROTEIN, 90, 91, SMILES, 92, 93, SMILES, 94]
+    plain = [1, SMILES, 92, SMILES]
+    tokens, lengths = np.array([*plain, *with_protein, 1, *plain]), np.array([4, 9, 1, 4])
+    found = branches_of(tokens, lengths)
+    assert found is not None
+    assert found.tolist() == [0] * 4 + [0, 0, 0, 0, 1, 1, 1, 2, 2] + [0] * 5
+
+
+def test_one_molecule_behind_a_protein_is_an_ordinary_row() -> None:
+    assert branches_of(np.array([1, PROTEIN, 90, SMILES, 92]), np.array([5])) is None
+    assert branches_of(np.array([1]), np.array([1])) is None
+
+
+@pytest.mark.parametrize("width", [0, 12])
+def test_branches_lie_where_their_tokens_lie(width: int) -> None:
+    row = [1, PROTEIN, 90, SMILES, 92, SMILES, 94]
+    corpus = corpus_of([2, 7])
+    corpus.tokens[2:] = row
+    batch = Collator(corpus, PAD).fill([np.array([0, 1])] if width else [np.array([1]), np.array([0])], width)
+    line = batch["branches"][0].tolist()
+    assert line == ([0, 0, 0, 0, 0, 1, 1, 2, 2, 0, 0, 0] if width else [0, 0, 0, 1, 1, 2, 2])
+    assert batch["segments"][0].tolist() == ([1] * 2 + [2] * 7 + [0] * 3 if width else [1] * 7)
+    corpus.manifest.made_from["dialect"] = {"rendering": "chat"}
+    assert "branches" not in Collator(corpus, PAD).fill([np.array([1])], width)

@@ -23,7 +23,10 @@ from mmai_gym.tasks.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK
 from mmai_gym.tasks.rendering import (
     BIN_TOKENS,
     chat_messages,
+    compact_branches,
+    compact_ligands,
     compact_molecules,
+    compact_opening,
     compact_option,
     compact_prompt,
     compact_turns,
@@ -40,12 +43,13 @@ _TALKS_FIRST = 512
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question and its answer, as the texts that are tokenised one by one.
+    """One question and its answer, as the texts that are tokenised one by one, in their order.
 
-    `shown` is the molecules where they can be told from the request, else ''; a stage may supervise them. `asked` is
-    never supervised, and `written` always.
+    `opening` is what a row begins with, such as a protein, and `asked` the request; neither is ever supervised. `shown` is
+    the molecules where they can be told from the request, else ''; a stage may supervise them. `written` always is.
     """
 
+    opening: str
     shown: str
     asked: str
     written: tuple[str, ...]
@@ -55,7 +59,9 @@ class Dialect(Protocol):
     """What differs between models that were trained from scratch and released ones."""
 
     turns_per_row: int
-    """Questions that one row of a corpus may ask."""
+    """Questions that one row of a corpus may ask about the same molecules."""
+    branches_per_row: int
+    """Molecules that one row may ask about with the same protein."""
     grid: bool
     """Whether a number is one token of a grid, so that its distribution can be read off."""
     grammar: bool
@@ -66,7 +72,8 @@ class Dialect(Protocol):
     """New tokens that an answer takes beside those of the compact rendering."""
 
     def turns(self, turns: Sequence[tuple[Question, str]]) -> list[Turn]:
-        """Questions about the same molecules, with their answers, as one row of a corpus."""
+        """Questions about the same molecules, or each about one molecule and all about the same protein, with their answers,
+        as one row of a corpus."""
 
     def prompt(self, question: Question, shots: Sequence[tuple[Question, str]] = ()) -> str:
         """What the model reads before it writes; `shots` are questions with their answers, shown before its own.
@@ -92,16 +99,22 @@ class Compact:
     """Control tokens, for an LFM that was trained from scratch."""
 
     turns_per_row = 16  # a molecule that is asked more in one corpus opens another row
+    branches_per_row = 32
     grid = grammar = True
     stop = ANSWER_CLOSE
     room = 0
 
     def turns(self, turns: Sequence[tuple[Question, str]]) -> list[Turn]:
-        shown = compact_molecules(turns[0][0])
+        if len({compact_molecules(question) for question, _ in turns}) > 1:
+            return [
+                Turn(opening, shown := compact_ligands(question), prompt.removeprefix(shown), (target,))
+                for (question, _), (opening, prompt, target) in zip(turns, compact_branches(turns), strict=True)
+            ]
+        opening, ligands = compact_opening(turns[0][0]), compact_ligands(turns[0][0])
         (first, target), *rest = compact_turns(turns)
         return [
-            Turn(shown, first.removeprefix(shown), (target,)),
-            *(Turn("", prompt, (target,)) for prompt, target in rest),
+            Turn(opening, ligands, first.removeprefix(opening + ligands), (target,)),
+            *(Turn("", "", prompt, (target,)) for prompt, target in rest),
         ]
 
     def prompt(self, question: Question, shots: Sequence[tuple[Question, str]] = ()) -> str:
@@ -138,7 +151,7 @@ class Chat:
         CheckpointError: there is no template, or it does not end the assistant's turn with the end token.
     """
 
-    turns_per_row = 1
+    turns_per_row = branches_per_row = 1
     grid = grammar = False
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, date: str, *, talks: bool = False) -> None:
@@ -155,6 +168,7 @@ class Chat:
     def turns(self, turns: Sequence[tuple[Question, str]]) -> list[Turn]:
         return [
             Turn(
+                "",
                 "",
                 self.prompt(question),
                 (*self._opening, ANSWER_OPEN, answer, ANSWER_CLOSE + self.stop),

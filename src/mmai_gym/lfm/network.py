@@ -1,12 +1,15 @@
 """LFM2 whose layers keep the documents of a packed row apart, and whose loss costs only what it teaches.
 
 The class has upstream's name, parameters and configuration, so a checkpoint of either loads as the other. It differs in
-three points.
+four points.
 
 - Upstream's short convolution reads across the border of two documents in one row, silently. This one multiplies each of
   its shifted inputs with "same segment", in plain PyTorch, on any device.
 - `segments`, shape (rows, length), numbers the documents of each row from 1; 0 is padding. With it attention is
   block-diagonal and causal, and positions restart with each document.
+- `branches`, of the same shape, divides documents further: 0 is what a document opens with, such as a protein, and 1, 2, ...
+  are continuations of that opening which do not know of each other. Each is computed as if it stood behind the opening
+  alone, and the opening once for all of them.
 - With `labels` the output layer is computed at supervised positions only. For a vocabulary of 65,536 tokens it is most
   of the memory of a training step, and many rows supervise a short answer behind a long question.
 """
@@ -51,6 +54,7 @@ class Lfm2ForCausalLM(upstream.Lfm2ForCausalLM):
         input_ids: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         segments: torch.Tensor | None = None,
+        branches: torch.Tensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs: Any,
     ) -> Any:
@@ -59,13 +63,21 @@ class Lfm2ForCausalLM(upstream.Lfm2ForCausalLM):
         Args:
             segments: int (rows, length); which document of its row a token belongs to, 0 for padding. Without it each
                 row is one document, padded on the right if at all.
+            branches: int (rows, length), with `segments` only; which branch of its document a token belongs to, 0 for the
+                opening that all of them share. Each branch stands in one piece behind the opening.
             num_items_in_batch: what the summed loss is divided by; the supervised tokens here by default.
         """
         if segments is not None:
+            places = _places(segments) if branches is None else _branched_places(segments, branches)
             kwargs |= {
-                "attention_mask": _attention_within(segments, self.config._attn_implementation, self.dtype),
-                "position_ids": _positions_within(segments),
+                "attention_mask": _attention_within(
+                    segments, branches, self.config._attn_implementation, self.dtype
+                ),
+                "position_ids": places,
                 "segments": segments,
+                "earlier": None
+                if branches is None
+                else _earlier(segments, branches, places, self.config.conv_L_cache),
                 "use_cache": False,
             }
         if labels is None:
@@ -74,8 +86,10 @@ class Lfm2ForCausalLM(upstream.Lfm2ForCausalLM):
         hidden = self.model(input_ids=input_ids, **kwargs).last_hidden_state[:, :-1]
         learned = labels[:, 1:] != IGNORED
         if segments is not None:
-            # No token of the document before foretells the first of the next.
+            # No token of the document before foretells the first of the next, nor one of another branch.
             learned &= segments[:, 1:] == segments[:, :-1]
+            if branches is not None:
+                learned &= branches[:, 1:] == branches[:, :-1]
         logits = self.lm_head(hidden[learned]).float()
         losses = F.cross_entropy(logits, labels[:, 1:][learned], reduction="none")
         placed = torch.zeros(labels.shape, device=losses.device)
@@ -93,6 +107,7 @@ class SegmentedShortConv(upstream.Lfm2ShortConv):
         past_key_values: Any = None,
         attention_mask: torch.Tensor | None = None,
         segments: torch.Tensor | None = None,
+        earlier: list[tuple[torch.Tensor, torch.Tensor]] | None = None,
         **kwargs: Any,
     ) -> torch.Tensor:
         if past_key_values is not None or attention_mask is not None:
@@ -104,6 +119,11 @@ class SegmentedShortConv(upstream.Lfm2ShortConv):
         if self.conv.bias is not None:
             y = y + self.conv.bias.to(x.dtype)
         for back in range(1, min(kernel.shape[1], x.shape[1])):
+            if earlier is not None:
+                where, there = earlier[back - 1]
+                seen = x.gather(1, where[..., None].expand(-1, -1, x.shape[2])) * there[..., None]
+                y = y + seen * kernel[:, -1 - back]
+                continue
             term = x[:, :-back] * kernel[:, -1 - back]
             if segments is not None:
                 term = term * (segments[:, back:] == segments[:, :-back])[..., None]
@@ -131,22 +151,61 @@ def _specialise(model: torch.nn.Module) -> None:
             module.__class__ = SegmentedShortConv
 
 
-def _positions_within(segments: torch.Tensor) -> torch.Tensor:
+def _first_of_runs(*numbers: torch.Tensor) -> torch.Tensor:
+    """For each token, the column where its run of equal numbers begins, (rows, length)."""
+    starts = torch.ones_like(numbers[0], dtype=torch.bool)
+    starts[:, 1:] = torch.stack([one[:, 1:] != one[:, :-1] for one in numbers]).any(0)
+    return (_columns(numbers[0]) * starts).cummax(dim=1).values
+
+
+def _columns(like: torch.Tensor) -> torch.Tensor:
+    return torch.arange(like.shape[1], device=like.device).expand_as(like)
+
+
+def _places(segments: torch.Tensor) -> torch.Tensor:
     """Each token's position in its own segment, (rows, length)."""
-    place = torch.arange(segments.shape[1], device=segments.device).expand_as(segments)
-    starts = torch.ones_like(segments, dtype=torch.bool)
-    starts[:, 1:] = segments[:, 1:] != segments[:, :-1]
-    return place - (place * starts).cummax(dim=1).values
+    return _columns(segments) - _first_of_runs(segments)
 
 
-def _attention_within(segments: torch.Tensor, implementation: str, dtype: torch.dtype) -> dict[str, Any]:
+def _branched_places(segments: torch.Tensor, branches: torch.Tensor) -> torch.Tensor:
+    """The same, each branch counted on from the opening of its document."""
+    columns, document = _columns(segments), _first_of_runs(segments)
+    # The last column of the opening so far: behind the opening, all of it.
+    opening = torch.where(branches == 0, columns, torch.zeros_like(columns)).cummax(dim=1).values
+    length = torch.where(opening >= document, opening - document + 1, torch.zeros_like(opening))
+    within = columns - _first_of_runs(segments, branches)
+    return torch.where(branches == 0, columns - document, length + within)
+
+
+def _earlier(
+    segments: torch.Tensor, branches: torch.Tensor, places: torch.Tensor, kernel: int
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """For each step back that a kernel makes, the column of the token there, and whether there is one: (rows, length) each.
+
+    Behind the first token of a branch stands the last of the opening.
+    """
+    columns, document, run = _columns(segments), _first_of_runs(segments), _first_of_runs(segments, branches)
+    found = []
+    for back in range(1, kernel):
+        within = columns - back >= run
+        where = torch.where(within, columns - back, document + places - back)
+        found.append((where.clamp(min=0), places >= back))
+    return found
+
+
+def _attention_within(
+    segments: torch.Tensor, branches: torch.Tensor | None, implementation: str, dtype: torch.dtype
+) -> dict[str, Any]:
     """The masks by kind of layer: attention within the segment and backwards; the convolution sees `segments` itself.
 
-    Padding attends to padding: a row of the mask without any position would give nan.
+    A branch attends to the opening and to itself. Padding attends to padding: a row of the mask without any position would
+    give nan.
     """
     length = segments.shape[1]
     causal = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
     allowed = ((segments[:, :, None] == segments[:, None, :]) & causal)[:, None]
+    if branches is not None:
+        allowed = allowed & ((branches[:, :, None] == branches[:, None, :]) | (branches[:, None, :] == 0))[:, None]
     if implementation == "eager":
         allowed = torch.zeros(allowed.shape, dtype=dtype, device=segments.device).masked_fill(
             ~allowed, torch.finfo(dtype).min

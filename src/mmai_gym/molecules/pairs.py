@@ -29,7 +29,7 @@ MAX_GROUP = 100
 
 # Hussain and Rea's cut: a single bond outside rings with at least one end a neutral carbon that has no multiple
 # bond to a heteroatom. Amide, ester and nitrile groups stay whole, and can be exchanged as a whole.
-_CUT = Chem.MolFromSmarts("[#6;+0;!$(*=,#[!#6])]-!@[!#1]")
+CUT = Chem.MolFromSmarts("[#6;+0;!$(*=,#[!#6])]-!@[!#1]")
 
 _HYDROGEN = "*[H]"
 
@@ -76,7 +76,7 @@ def _cuts(mol: Mol, min_core_fraction: float) -> list[Fragmentation]:
         return []
     found: dict[tuple[str, str], Fragmentation] = {}
     needed = min_core_fraction * mol.GetNumHeavyAtoms()
-    for begin, end in sorted({(min(match), max(match)) for match in mol.GetSubstructMatches(_CUT)}):
+    for begin, end in sorted({(min(match), max(match)) for match in mol.GetSubstructMatches(CUT)}):
         cut = _cut(mol, begin, end, needed)
         if cut is not None:
             found.setdefault((cut.core, cut.substituent), cut)

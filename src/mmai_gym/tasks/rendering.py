@@ -14,7 +14,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mmai_gym.contracts import (
     AnswerForm,
@@ -25,6 +25,7 @@ from mmai_gym.contracts import (
     Number,
     Property,
     Question,
+    Span,
     Structure,
     Trace,
     Words,
@@ -99,13 +100,30 @@ def compact_prompt(question: Question, think: str = "") -> str:
 
 
 def compact_molecules(question: Question) -> str:
-    """The opening of a prompt: what is asked about.
+    """The opening of a prompt: what is asked about, proteins first.
 
     Molecules come before the request, so that all questions about one molecule share their opening: a corpus row can
     ask several of them, and a decoder needs to read the molecule only once.
     """
-    molecules = [view_token(span.view) + span.text for span in question if isinstance(span, Molecule)]
-    return "".join(["<|bos|>", *molecules])
+    return compact_opening(question) + compact_ligands(question)
+
+
+def compact_opening(question: Question) -> str:
+    """The proteins of a question: long, and shared by the many molecules of a corpus row (`compact_branches`)."""
+    return "<|bos|>" + _shown(span for span in question if _is_protein(span))
+
+
+def compact_ligands(question: Question) -> str:
+    """The molecules of a question other than proteins."""
+    return _shown(span for span in question if not _is_protein(span))
+
+
+def _shown(spans: Iterable[Span]) -> str:
+    return "".join(view_token(span.view) + span.text for span in spans if isinstance(span, Molecule))
+
+
+def _is_protein(span: Span) -> bool:
+    return isinstance(span, Molecule) and span.view == "protein"
 
 
 def compact_request(question: Question) -> str:
@@ -166,10 +184,7 @@ def compact_turns(turns: Sequence[tuple[Question, str]]) -> list[tuple[str, str]
     Raises:
         ValueError: the questions are not about the same molecules.
     """
-    openings = {compact_molecules(question) for question, _ in turns}
-    if len(openings) != 1:
-        raise ValueError(f"one row asks about one opening, not about {len(openings)}")
-    opening, last = openings.pop(), len(turns) - 1
+    opening, last = _one_opening(map(compact_molecules, _asked(turns))), len(turns) - 1
     return [
         (
             ("" if i else opening) + compact_request(question) + ANSWER_OPEN,
@@ -177,6 +192,37 @@ def compact_turns(turns: Sequence[tuple[Question, str]]) -> list[tuple[str, str]
         )
         for i, (question, answer) in enumerate(turns)
     ]
+
+
+def compact_branches(turns: Sequence[tuple[Question, str]]) -> list[tuple[str, str, str]]:
+    """Questions about many molecules and the same protein as one training row: (opening, prompt, target) of each.
+
+    The protein is written once. Each molecule opens a branch, with `<|smiles|>`; the network keeps branches from reading
+    each other (`lfm.network`), so that each is what it would be by itself.
+
+    Raises:
+        ValueError: the questions are not about one protein, or show something beside it that is no SMILES.
+    """
+    opening = _one_opening(map(compact_opening, _asked(turns)))
+    rows = []
+    for i, (question, answer) in enumerate(turns):
+        ligands = compact_ligands(question)
+        if ligands.count(view_token("smiles")) != 1 or not ligands.startswith(view_token("smiles")):
+            raise ValueError(f"a branch is about one SMILES, not about {ligands!r}")
+        target = compact_answer(answer, answer_form(question)) + ANSWER_CLOSE + "<|eos|>"
+        rows.append(("" if i else opening, ligands + compact_request(question) + ANSWER_OPEN, target))
+    return rows
+
+
+def _asked(turns: Sequence[tuple[Question, str]]) -> list[Question]:
+    return [question for question, _ in turns]
+
+
+def _one_opening(openings: Iterable[str]) -> str:
+    found = set(openings)
+    if len(found) != 1:
+        raise ValueError(f"one row asks about one opening, not about {len(found)}")
+    return found.pop()
 
 
 def nearest_bin(value: float, grid: tuple[float, ...]) -> int:
@@ -279,4 +325,5 @@ def template_hash() -> str:
             Words("What is the", "measure"), Property("half_life", "up"), Words("of"), Molecule("CCO"), form,
         )  # fmt: skip
         probe += [chat_prompt(question), compact_prompt(question)]
+    probe.append(compact_prompt((Molecule("CCO"), Molecule("MKV", view="protein"), Count())))
     return hashlib.sha256("\x1f".join(probe).encode()).hexdigest()[:12]

@@ -28,7 +28,7 @@ from mmai_gym.contracts import DataError, Example, Progress, Question, Split, Us
 from mmai_gym.lfm.dialect import COMPACT, Dialect, Turn
 from mmai_gym.records import library_versions
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.rendering import compact_molecules, template_hash
+from mmai_gym.tasks.rendering import compact_ligands, compact_molecules, compact_opening, template_hash
 from mmai_gym.training.choosing import choose
 from mmai_gym.training.corpus import DTYPES, FORMAT_VERSION, MANIFEST, Corpus, FileCheck, Manifest, TaskCount
 from mmai_gym.training.recipe import Portion, Recipe, Stage
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHUNK = 1024  # rows tokenised and written at once
+_REQUEST = 16  # tokens of a request, its answer and their tags, at most; a letter of a SMILES or a sequence is one at most
 
 
 def build(
@@ -242,7 +243,8 @@ def _rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Asked]]:
 
 
 def _shared_rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Asked]]:
-    """Rows that ask all shared questions about the same molecules, in an order drawn for each row.
+    """Rows that ask all shared questions about the same molecules, or about many molecules and one protein, in an order
+    drawn for each row.
 
     Members of a group are rewritten with one seed, so that they stay about the same text; where a task rewrites in a way
     of its own, its questions form rows of their own.
@@ -252,24 +254,52 @@ def _shared_rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Aske
     for index, found in examples.items():
         task, _, positions = sources[index]
         for position in positions:
-            opening = compact_molecules(task.question(found[position]))
-            groups.setdefault(opening, []).append((index, position))
+            groups.setdefault(_opening(task.question(found[position])), []).append((index, position))
     for opening, members in groups.items():
         for view in range(max(sources[index][1].views for index, _ in members)):
             seed = item_seed(opening, "", f"{plan.split}/view-{view}", plan.seed, 0)
-            rows: dict[str, list[tuple[int, Example, Question, str]]] = {}
+            rows: dict[str, list[_Posed]] = {}
             for index, position in random.Random(seed).sample(members, len(members)):
                 task, portion, _ = sources[index]
                 if view < portion.views:
-                    given = examples[index][position]
-                    example, question, answer = _written(task, given, seed if view else None)
-                    rows.setdefault(compact_molecules(question), []).append((index, example, question, answer))
-            for row in (some for all_ in rows.values() for some in _chunked(all_, plan.dialect.turns_per_row)):
-                turns = plan.dialect.turns([(question, answer) for _, _, question, answer in row])
-                yield [
-                    _Asked(index, example.id, turn)
-                    for (index, example, _, _), turn in zip(row, turns, strict=True)
-                ]
+                    posed = _Posed(index, *_written(task, examples[index][position], seed if view else None))
+                    rows.setdefault(_opening(posed.question), []).append(posed)
+            for row in (some for all_ in rows.values() for some in _row_by_row(plan, all_)):
+                turns = plan.dialect.turns([(posed.question, posed.answer) for posed in row])
+                yield [_Asked(posed.task, posed.example.id, turn) for posed, turn in zip(row, turns, strict=True)]
+
+
+class _Posed(NamedTuple):
+    """A question that is to share a row."""
+
+    task: int
+    example: Example
+    question: Question
+    answer: str
+
+
+def _opening(question: Question) -> str:
+    """What all questions of a row begin with: their protein, else all that is asked about."""
+    opening = compact_opening(question)
+    return compact_molecules(question) if opening == "<|bos|>" else opening
+
+
+def _row_by_row(plan: _Plan, posed: list[_Posed]) -> Iterator[list[_Posed]]:
+    """Questions with one opening, as many to a row as there may be."""
+    opening = compact_opening(posed[0].question)
+    if opening == "<|bos|>":
+        yield from _chunked(posed, plan.dialect.turns_per_row)
+        return
+    row: list[_Posed] = []
+    used = len(opening)
+    for one in posed:
+        size = len(compact_ligands(one.question)) + _REQUEST
+        if row and (len(row) == plan.dialect.branches_per_row or used + size > plan.max_length):
+            yield row
+            row, used = [], len(opening)
+        row.append(one)
+        used += size
+    yield row
 
 
 def _chunked(turns: list[T], size: int) -> Iterator[list[T]]:
@@ -296,7 +326,12 @@ def _write_chunk(
     language = plan.language
     # The texts of every question, one after the other, each with whether its tokens are supervised.
     parts = [
-        [(asked.turn.shown, language), (asked.turn.asked, False), *((text, True) for text in asked.turn.written)]
+        [
+            (asked.turn.opening, False),
+            (asked.turn.shown, language),
+            (asked.turn.asked, False),
+            *((text, True) for text in asked.turn.written),
+        ]
         for row in chunk
         for asked in row
     ]
@@ -305,7 +340,7 @@ def _write_chunk(
     for row in chunk:
         asked_pieces = list(islice(pieces, len(row)))
         for asked, part in zip(row, asked_pieces, strict=True):
-            if not any(ids and supervised for ids, supervised in part[2:]):
+            if not any(ids and supervised for ids, supervised in part[3:]):
                 raise DataError(
                     f"{counts[asked.task].name}: the row of example {asked.example} has no supervised token; "
                     "check the task's answer and its rendering"

@@ -18,11 +18,14 @@ import torch
 from transformers import PreTrainedModel
 
 from mmai_gym.lfm.network import IGNORED
+from mmai_gym.tasks.rendering import CONTROL_TOKENS, view_token
 from mmai_gym.training.batches import BatchPlan, Indices, plan_in_order
 from mmai_gym.training.corpus import Corpus
 from mmai_gym.training.shares import share
 
 Batch = dict[str, torch.Tensor]
+PROTEIN, SMILES = (CONTROL_TOKENS.index(view_token(view)) for view in ("protein", "smiles"))
+"""Ids that no tokenizer moves: a control token's place is its id."""
 T = TypeVar("T")
 
 
@@ -32,6 +35,8 @@ class Collator:
     def __init__(self, corpus: Corpus, pad: int) -> None:
         self._corpus = corpus
         self._pad = pad
+        # In another vocabulary than the gym's own the ids below are other words.
+        self._may_branch = "dialect" not in corpus.manifest.made_from
 
     def __call__(self, rows: Iterable[int]) -> Batch:
         """Each row a line of its own."""
@@ -60,12 +65,37 @@ class Collator:
         ids.flat[target] = tokens
         labels.flat[target] = np.where(self._corpus.mask[source], tokens, IGNORED)
         batch = {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
-        if width:
+        branch = branches_of(tokens, length) if self._may_branch else None
+        if width or branch is not None:
             segments = np.zeros(shape, np.int64)
             number = np.arange(len(rows)) - np.repeat(first, counts) + 1
             segments.flat[target] = np.repeat(number, length)
             batch["segments"] = torch.from_numpy(segments)
+        if branch is not None:
+            branches = np.zeros(shape, np.int64)
+            branches.flat[target] = branch
+            batch["branches"] = torch.from_numpy(branches)
         return batch
+
+
+def branches_of(tokens: Indices, lengths: Indices) -> Indices | None:
+    """Which branch of its row each token belongs to, 0 for the opening; None where no row has several.
+
+    A row that opens with a protein has a branch from each `<|smiles|>` on (`tasks.rendering.compact_branches`).
+
+    Args:
+        tokens: ids of the gym's tokenizer, of all rows one after the other.
+        lengths: of the rows.
+    """
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    second = np.minimum(starts + 1, len(tokens) - 1)
+    with_protein = np.repeat((tokens[second] == PROTEIN) & (lengths > 1), lengths)
+    opens = with_protein & (tokens == SMILES)
+    counted = np.cumsum(opens)
+    before = np.concatenate([[0], counted])[starts]
+    branch = counted - np.repeat(before, lengths)
+    return branch if len(branch) and branch.max() > 1 else None
 
 
 @dataclass(frozen=True, slots=True)
