@@ -24,7 +24,7 @@ def test_no_preset_falls_into_the_defaults_of_the_bare_configuration(name: str) 
     assert configuration.layer_types.count("conv") >= 2
     assert len(configuration.layer_types) == configuration.num_hidden_layers
     assert (configuration.pad_token_id, configuration.bos_token_id, configuration.eos_token_id) == (0, 1, 2)
-    assert configuration.max_position_embeddings == 2048
+    assert configuration.max_position_embeddings == 4096
     assert configuration.block_auto_adjust_ff_dim is False
     assert configuration.intermediate_size == PRESETS[name].feed_forward
 

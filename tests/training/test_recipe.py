@@ -79,10 +79,10 @@ recipes = section(
     seed=st.integers(0, 2**32 - 1),
     optimizer=section(learning_rate=st.floats(1e-9, 10), decay=st.floats(0, 0.9), warmup=st.just(0.1)),
     batch=section(
-        tokens=st.integers(2048, 10**6),
-        max_length=st.integers(4, 2048),
+        tokens=st.integers(4096, 10**6),
+        max_length=st.integers(4, 4096),
         rows=st.sampled_from(["grouped", "packed"]),
-        micro_tokens=st.none() | st.integers(2048, 10**6),
+        micro_tokens=st.none() | st.integers(4096, 10**6),
     ),
     schedule=section(checkpoint_minutes=st.floats(0, 1e6), probe_minutes=st.none() | st.floats(0, 1e6)),
     stage=st.lists(
@@ -117,4 +117,4 @@ def test_differences_name_the_keys_and_both_values(recipe: Recipe) -> None:
 
 
 def test_the_shipped_recipes_are_found() -> None:
-    assert shipped_recipes() == ["micro-retro", "nano-core", "nano-embedded"]
+    assert {"flagship", "micro-retro", "nano-core", "nano-embedded"} < set(shipped_recipes())

@@ -13,6 +13,7 @@ import pytest
 from mmai_gym import tasks
 from mmai_gym.lfm.presets import PRESETS, new_model
 from mmai_gym.lfm.tokenizer import build_tokenizer
+from mmai_gym.oracles import admet_ai
 from mmai_gym.training import load_recipe, shipped_recipes
 
 REGISTRY = tasks._registry
@@ -24,11 +25,24 @@ def real_registry(toy_tasks: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
-def test_a_shipped_recipe_names_known_tasks_and_a_known_preset(name: str) -> None:
+def test_a_shipped_recipe_names_known_tasks_and_a_known_preset_or_trunk(name: str) -> None:
+    if name == "flagship" and not admet_ai.installed():
+        pytest.skip("the tests of the flagship need ADMET-AI: pip install 'mmai-gym[oracles]'")
     recipe = load_recipe(name)
     assert recipe.name == name
-    assert recipe.preset in PRESETS
+    assert recipe.preset in PRESETS or recipe.base in shipped_recipes()
     assert recipe.tasks()
+
+
+def test_the_flagship_protects_every_test_set_of_its_forks_and_reads_no_activity() -> None:
+    if not admet_ai.installed():
+        pytest.skip("the tests of the flagship need ADMET-AI: pip install 'mmai-gym[oracles]'")
+    trunk = load_recipe("flagship")
+    forks = [load_recipe(name) for name in shipped_recipes() if name.startswith("flagship-")]
+    assert len(forks) == 4
+    assert {test for fork in forks for test in fork.tests()} <= set(trunk.tests())
+    assert not any(task.family == "activity" for task in trunk.tasks())
+    assert "admet-ai" not in {teacher for task in trunk.tasks() for teacher in task.teachers}
 
 
 @pytest.mark.parametrize("name", ["nano-core", "nano-embedded"])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mmai_gym.lfm.network import Lfm2ForCausalLM
 
-MAX_POSITIONS = 2048
+MAX_POSITIONS = 4096
 _EMBEDDING = 0.02  # standard deviation of fresh embeddings
 
 Arch = Literal["lfm", "transformer"]

@@ -22,6 +22,7 @@ from mmai_gym import tasks
 from mmai_gym.audit import Rule
 from mmai_gym.contracts import UsageError
 from mmai_gym.lfm.chat import DEFAULT_DATE
+from mmai_gym.lfm.presets import MAX_POSITIONS
 from mmai_gym.tasks.base import BaseTask
 from mmai_gym.training.lora import Lora
 
@@ -69,7 +70,7 @@ class Batch(_Section):
     micro_tokens: int | None = Field(default=None, ge=8)
     """At most so many on one device at a time: a larger step is summed up from several passes. It changes the memory that
     training takes, and no number but by rounding. None: the whole of a device's share at once."""
-    max_length: int = Field(default=512, ge=4, le=2048)
+    max_length: int = Field(default=512, ge=4, le=MAX_POSITIONS)
     """A row with more tokens is left out and counted; it is never cut."""
 
     @model_validator(mode="after")
