@@ -66,10 +66,15 @@ def predict(
     if as_json:
         print_json(found)
         return
-    table = Table("molecule", "task", "answer", "how sure", box=None)
+    by_molecule: dict[str, list[dict[str, Any]]] = {}
     for row in found:
-        table.add_row(row["inputs"]["smiles"], row["task"], *_answer(row))
-    Console().print(table)
+        by_molecule.setdefault(row["inputs"]["smiles"], []).append(row)
+    for molecule, rows in by_molecule.items():
+        print(molecule)
+        table = _table("task", "answer", "how sure")
+        for row in rows:
+            table.add_row(row["task"], *_answer(row))
+        Console().print(table)
 
 
 @app.command()
@@ -92,7 +97,7 @@ def optimize(
     if as_json:
         print_json(found)
         return
-    table = Table("molecule", "verdict", "what changed", box=None)
+    table = _table("molecule", "verdict", "what changed")
     for row in found["answers"]:
         shown = ", ".join(f"{name} {value:.3g}" for name, value in row.get("components", {}).items())
         table.add_row(row["answer"], row.get("reason", "not judged"), shown or row.get("detail", ""))
@@ -116,7 +121,7 @@ def retro(
     if as_json:
         print_json(found)
         return
-    table = Table("rank", "reactants", "makes the product again", box=None)
+    table = _table("rank", "reactants", "makes the product again")
     for place, row in enumerate(found["answers"], start=1):
         again = {True: "yes", False: "no"}.get(row.get("round_trip"), "not asked")
         table.add_row(str(place), row["answer"], again)
@@ -164,6 +169,14 @@ def _pairs(texts: list[str]) -> dict[str, str]:
             raise UsageError(f"{text!r}: want NAME=VALUE")
         found[name] = value
     return found
+
+
+def _table(*columns: str) -> Table:
+    """A table that folds long cells and cuts none."""
+    table = Table(box=None)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def _answer(row: dict[str, Any]) -> tuple[str, str]:
