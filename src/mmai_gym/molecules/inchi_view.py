@@ -16,7 +16,7 @@ from rdkit.Chem import rdinchi
 from mmai_gym.contracts import InvalidMolecule
 from mmai_gym.molecules.fidelity import require_same
 from mmai_gym.molecules.smiles import write
-from mmai_gym.molecules.toolkit import Mol, as_mol, check_text, shown
+from mmai_gym.molecules.toolkit import Mol, as_mol, check_text, parse, shown
 
 
 def inchi(molecule: str | Mol) -> str:
@@ -43,7 +43,7 @@ def to_inchi(molecule: str | Mol) -> str:
     """
     mol = as_mol(molecule)
     text = inchi(mol)
-    require_same(write(mol), read_inchi(text), "InChI")
+    require_same(write(mol), _read(text), "InChI")
     return text
 
 
@@ -55,7 +55,7 @@ def to_fixed_inchi(molecule: str | Mol) -> str:
     """
     mol = as_mol(molecule)
     text = _inchi(mol, "/FixedH")
-    require_same(write(mol), read_inchi(text), "InChI with fixed hydrogens")
+    require_same(write(mol), _read(text), "InChI with fixed hydrogens")
     return text
 
 
@@ -65,6 +65,13 @@ def read_inchi(text: str) -> Mol:
     Raises:
         InvalidMolecule: not a readable InChI, or one without atoms.
     """
+    # By way of its SMILES: RDKit's own reading of an InChI can hold stereo that no text of it has, but its InChIKey
+    # (that of the C=N bond in an anion such as CC(C)(C)NC(=O)CS/C(=N\c1ccc(F)cc1)[N-]C#N).
+    return parse(write(_read(text)))
+
+
+def _read(text: str) -> Mol:
+    """As RDKit reads it."""
     mol = Chem.MolFromInchi(check_text(text, "InChI"))
     if mol is None or mol.GetNumAtoms() == 0:
         raise InvalidMolecule(f"cannot read the InChI {shown(text)}")
@@ -77,7 +84,7 @@ def from_inchi(text: str) -> str:
     Raises:
         InvalidMolecule: as `read_inchi`.
     """
-    return write(read_inchi(text))
+    return write(_read(text))
 
 
 def inchikey(molecule: str | Mol) -> str:
