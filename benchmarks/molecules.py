@@ -11,9 +11,9 @@ molecules that a view refuses are left out. `space`: 1,000 embedded molecules wi
 ligands of the RDKit wheel and the QM9 geometries, through every form in space and back: same molecule by connectivity
 and stereo, and the largest RMSD; `--qm7 ARCHIVE` adds the geometries of a tar archive of plain XYZ files. `roundtrip`:
 all 249,455 molecules of ZINC250k and 78,102 of ChEMBL through every flat view and back. It works in shards, appends each
-to a file in the cache as it is done, and goes on from there when it is started again (by other code it starts anew);
-`--limit` takes so many molecules of each list, evenly spread. Molecules that a view refuses are listed with list, number
-(from 1, in what was taken of the list), view and reason.
+to a file in the cache as it is done, and goes on from there when it is started again; a view whose code has changed since
+is gone through anew. `--limit` takes so many molecules of each list, evenly spread. Molecules that a view refuses are
+listed with list, number (from 1, in what was taken of the list), view and reason.
 """
 
 from __future__ import annotations
@@ -64,10 +64,12 @@ Report = dict[str, Any]
 
 SHARD = 2_000
 SECONDS = 120.0
-VIEW_MODULES = (
-    "fidelity", "formula_view", "fragments_view", "graph", "inchi_view", "round_trips", "selfies_view", "smiles",
-    "toolkit", "views",
-)  # fmt: skip
+SHARED_MODULES = ("fidelity", "round_trips", "smiles", "toolkit", "views")
+OWN_MODULE = {
+    "selfies": "selfies_view", "inchi": "inchi_view", "inchi-fixed-h": "inchi_view", "inchikey": "inchi_view",
+    "formula": "formula_view", "fragments": "fragments_view", "graph": "graph", "graph-arrays": "graph",
+}  # fmt: skip
+"""Where a view is written and read, beside the modules that all share."""
 EXAMPLES = 3
 ROUNDS = 7
 BLOCK = 20
@@ -280,15 +282,25 @@ def forms(conformers: Iterable[Conformer]) -> Report:
 
 def roundtrip(limit: int, workers: int, listed: Path | None) -> Report:
     """The report over both lists; `changed` counts what no view may do."""
+    from molecules import through as importable  # by the workers, for whom this script is no __main__
+
     state = State(cache_dir() / "benchmarks" / "views-roundtrip.jsonl", limit)
     started = time.monotonic()
-    with WorkerPool(round_trips, workers=workers, seconds=SECONDS) as pool:
+    with WorkerPool(importable, workers=workers, seconds=SECONDS) as pool:
         for name, first, texts in shards(limit):
-            if (name, first) not in state.done:
-                state.append(name, first, len(texts), [*found(pool.map(texts), first)])
+            if missing := state.missing(name, first):
+                findings = [*found(pool.map((text, missing) for text in texts), first, missing)]
+                for view in missing:
+                    state.append(view, name, first, len(texts), [row for row in findings if row[1] == view])
                 minutes = (time.monotonic() - started) / 60
                 print(f"{name}: {first + len(texts):,} molecules after {minutes:.1f} min", file=sys.stderr)
     return summary(state, listed)
+
+
+def through(item: tuple[str, list[str]]) -> tuple[Finding, ...]:
+    """In a worker: what became of a molecule in some views."""
+    smiles, views = item
+    return round_trips(smiles, views)
 
 
 def shards(limit: int) -> Iterator[tuple[str, int, list[str]]]:
@@ -300,23 +312,23 @@ def shards(limit: int) -> Iterator[tuple[str, int, list[str]]]:
             yield name, first, texts[first : first + SHARD]
 
 
-def found(outcomes: Iterator[Outcome], first: int) -> Iterator[list[Any]]:
+def found(outcomes: Iterator[Outcome], first: int, views: Sequence[str]) -> Iterator[list[Any]]:
     """[position, view, kind, reason] for each molecule and view that did not come back."""
     for position, outcome in enumerate(outcomes, first):
         findings: Sequence[Finding] = outcome.value or ()
         if outcome.error is not None:
-            findings = [Finding("all", "refused", f"{outcome.error}: {outcome.detail}")]
+            findings = [Finding(view, "refused", f"{outcome.error}: {outcome.detail}") for view in views]
         for finding in findings:
             yield [position, finding.view, finding.kind, finding.reason]
 
 
 class State:
-    """The shards that are done: one JSON line each, under the code and libraries that made them."""
+    """The shards that are done: one JSON line for each view of one, under the code and libraries that made it."""
 
     def __init__(self, path: Path, limit: int) -> None:
         self.path = path
-        self.key = code_key(limit)
-        self.done: dict[tuple[str, int], tuple[int, list[list[Any]]]] = {}
+        self.keys = {view: code_key(view, limit) for view in FLAT_VIEWS}
+        self.done: dict[tuple[str, str, int], tuple[int, list[list[Any]]]] = {}
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 self.take(line)
@@ -326,21 +338,27 @@ class State:
             shard = json.loads(line)
         except json.JSONDecodeError:  # the line that was being written when the work was stopped
             return
-        if shard["key"] == self.key:
-            self.done[shard["list"], shard["first"]] = shard["molecules"], shard["findings"]
+        if shard["key"] == self.keys.get(shard["view"]):
+            self.done[shard["view"], shard["list"], shard["first"]] = shard["molecules"], shard["findings"]
 
-    def append(self, name: str, first: int, molecules: int, findings: list[list[Any]]) -> None:
-        shard = {"key": self.key, "list": name, "first": first, "molecules": molecules, "findings": findings}
+    def missing(self, name: str, first: int) -> list[str]:
+        return [view for view in FLAT_VIEWS if (view, name, first) not in self.done]
+
+    def append(self, view: str, name: str, first: int, molecules: int, findings: list[list[Any]]) -> None:
+        shard = {
+            "key": self.keys[view], "view": view, "list": name, "first": first, "molecules": molecules,
+            "findings": findings,
+        }  # fmt: skip
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(shard) + "\n")
-        self.done[name, first] = molecules, findings
+        self.done[view, name, first] = molecules, findings
 
 
-def code_key(limit: int) -> str:
-    """Changes with the code of the views, with the libraries, and with what is taken of the lists."""
+def code_key(view: str, limit: int) -> str:
+    """Changes with the code of a view, with the libraries, and with what is taken of the lists."""
     digest = hashlib.sha256(json.dumps([limit, SHARD, library_versions(["rdkit", "selfies"])]).encode())
-    for name in VIEW_MODULES:
+    for name in (*SHARED_MODULES, *filter(None, [OWN_MODULE.get(view)])):
         digest.update(Path(mmai_gym.molecules.__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()[:16]
 
@@ -351,8 +369,9 @@ def summary(state: State, listed: Path | None) -> Report:
     examples: dict[str, list[str]] = defaultdict(list)
     molecules: Counter[str] = Counter()
     rows: list[tuple[str, int, str, str]] = []
-    for (name, _), (number, findings) in sorted(state.done.items()):
-        molecules[name] += number
+    for (seen, name, _), (number, findings) in sorted(state.done.items(), key=_by_place):
+        if seen == FLAT_VIEWS[0]:
+            molecules[name] += number
         for position, view, kind, reason in findings:
             counts[view][kind] += 1
             short = shortened(reason)
@@ -375,9 +394,14 @@ def summary(state: State, listed: Path | None) -> Report:
                 "reasons": dict(reasons[view].most_common(10)),
                 "examples": examples[view],
             }
-            for view in (*FLAT_VIEWS, *sorted(set(counts) - set(FLAT_VIEWS)))
+            for view in FLAT_VIEWS
         },
     }
+
+
+def _by_place(entry: tuple[tuple[str, str, int], Any]) -> tuple[str, int, str]:
+    (view, name, first), _ = entry
+    return name, first, view
 
 
 def shortened(reason: str) -> str:
