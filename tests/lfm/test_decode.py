@@ -266,7 +266,7 @@ def test_a_model_in_training_goes_back_to_training(
 
 def test_bad_requests_are_refused_with_the_fix(decoder: Decoder) -> None:
     with pytest.raises(UsageError, match="shorten the prompt"):
-        decoder.bin_probabilities(["<|bos|>" + "C" * 3000])
+        decoder.bin_probabilities(["<|bos|>" + "C" * 5000])
     with pytest.raises(UsageError, match="prompt 1 is empty"):
         decoder.beam(["<|bos|>", ""], 1, max_new_tokens=2)
     with pytest.raises(UsageError, match="beam width 1 is greedy"):

@@ -65,7 +65,7 @@ def test_a_pair_shows_the_molecule_and_the_whole_protein(pairs: None) -> None:
     assert f"\nSequence: {example.inputs['sequence']}\n" in chat
     assert "pKd" in chat and "Give a number" in chat
     assert compact == (
-        f"<|bos|><|smiles|>{example.inputs['smiles']}<|protein|>{example.inputs['sequence']}"
+        f"<|bos|><|protein|>{example.inputs['sequence']}<|smiles|>{example.inputs['smiles']}"
         "<|affinity|><|p:davis-pkd|><|number|><answer>"
     )
     assert example.inputs["drug"] not in chat
