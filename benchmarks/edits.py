@@ -106,7 +106,7 @@ def main() -> None:
     order = sorted(range(len(listed)), key=lambda i: hashlib.sha256(f"edits {listed[i].id}".encode()).digest())
     from edits import search as importable  # by the workers, for whom this script is no __main__
 
-    computed = Computed("edits", "1", importable)
+    computed = Computed("edits", "2", importable)
     sets: dict[str, dict[str, list[Any]]] = {letters: {part: [] for part in KEPT} for letters in SETS}
     sources = 0
     for start in range(0, len(order), BATCH):

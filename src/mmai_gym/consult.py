@@ -24,10 +24,11 @@ from mmai_gym.contracts import (
     UsageError,
     answer_form,
 )
+from mmai_gym.lineage import below
 from mmai_gym.models import InferenceRecipe, LFMModel, default_model, load_model
 from mmai_gym.molecules import canonical_set, strip_maps
 from mmai_gym.tasks.answers import extract_answer
-from mmai_gym.tasks.prototypes import Prototype, filled, inputs_of
+from mmai_gym.tasks.prototypes import Prototype, filled, inputs_of, smiles_of
 
 _ASKED = "asked"
 """The id of an example that comes from no data set; with the molecule it decides what is drawn."""
@@ -80,7 +81,10 @@ class Consultant:
             if inputs_of(found) == ["smiles"] and isinstance(_form(found), Choice | Number)
         ]
         if prefixes:
-            names = [name for prefix in prefixes for name in self._below(prefix, names)]
+            unknown = [prefix for prefix in prefixes if not any(below(name, prefix) for name in names)]
+            if unknown:
+                raise UsageError(self._untaught(unknown[0]))
+            names = [name for prefix in prefixes for name in names if below(name, prefix)]
         return [
             found
             for name in dict.fromkeys(names)
@@ -96,7 +100,7 @@ class Consultant:
         """
         found = self._asked(self._only("retrosynthesis"), [{"smiles": smiles}], n, 0)[0]
         found["answers"] = _readable(found["answers"])
-        forward = self._below("forward", list(self.questions))
+        forward = self._below("forward")
         if forward and found["answers"]:
             asked = [{"smiles": row["answer"]} for row in found["answers"]]
             for row, made in zip(found["answers"], self._asked(forward[0], asked, 1, 0), strict=True):
@@ -123,13 +127,13 @@ class Consultant:
 
     def goals(self) -> list[str]:
         """Names of the goals it was taught to optimize."""
-        return [name.removeprefix("optimization/") for name in self._below("optimization", list(self.questions))]
+        return [name.removeprefix("optimization/") for name in self._below("optimization")]
 
     # ------------------------------------------------------------------------------------------------- within
 
     def _asked(self, task: str, inputs: Sequence[Mapping[str, str]], n: int, seed: int) -> list[dict[str, Any]]:
-        needed = inputs_of(self.questions[task])
-        examples = [Example(_ASKED, task, "test", _checked(task, needed, one), None) for one in inputs]
+        needed, molecules = inputs_of(self.questions[task]), smiles_of(self.questions[task])
+        examples = [Example(_ASKED, task, "test", _checked(task, needed, molecules, one), None) for one in inputs]
         model = self.inference.asked(self.model, task)
         predictions = model.predict(examples, n, seed)
         return [self._told(example, prediction) for example, prediction in zip(examples, predictions, strict=True)]
@@ -144,6 +148,7 @@ class Consultant:
         form = _form(self.questions[example.task])
         if prediction.probabilities:
             told["probabilities"] = dict(prediction.probabilities)
+            told["calibrated"] = example.task in self.inference.temperatures
         if isinstance(form, Number) and prediction.value is not None:
             told |= {"value": prediction.value, "unit": form.unit}
             half = self.inference.half_interval(prediction, example.task)
@@ -158,17 +163,18 @@ class Consultant:
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise UsageError(f"{self.model.name} was not taught {name!r}{hint}; it knows: {', '.join(self.questions)}")
 
-    def _below(self, prefix: str, names: Sequence[str]) -> list[str]:
-        found = [name for name in names if name == prefix or name.startswith(prefix.rstrip("/") + "/")]
-        if not found and prefix not in ("forward", "optimization"):
-            raise UsageError(
-                f"{self.model.name} was taught nothing below {prefix!r}; it knows: {', '.join(names) or '-'}"
-            )
-        return found
+    def _below(self, prefix: str) -> list[str]:
+        return [name for name in self.questions if below(name, prefix)]
 
     def _only(self, prefix: str) -> str:
         """The first task below a prefix; measured data come before the embedded set."""
-        return min(self._below(prefix, list(self.questions)), key=lambda name: name.endswith("/embedded"))
+        found = self._below(prefix)
+        if not found:
+            raise UsageError(self._untaught(prefix))
+        return min(found, key=lambda name: name.endswith("/embedded"))
+
+    def _untaught(self, prefix: str) -> str:
+        return f"{self.model.name} was taught nothing below {prefix!r}; it knows: {', '.join(self.questions)}"
 
     def _goal(self, goal: str) -> str:
         names = [f"optimization/{one}" for one in self.goals()]
@@ -185,7 +191,9 @@ def _form(found: Prototype) -> AnswerForm:
     return answer_form(filled(found, dict.fromkeys(inputs_of(found), "")))
 
 
-def _checked(task: str, needed: Sequence[str], inputs: Mapping[str, str]) -> dict[str, str]:
+def _checked(
+    task: str, needed: Sequence[str], molecules: Sequence[str], inputs: Mapping[str, str]
+) -> dict[str, str]:
     """The inputs, molecules as the gym writes them."""
     missing = [name for name in needed if not inputs.get(name)]
     if missing:
@@ -193,11 +201,7 @@ def _checked(task: str, needed: Sequence[str], inputs: Mapping[str, str]) -> dic
     strange = [name for name in inputs if name not in needed]
     if strange:
         raise UsageError(f"{task} has no input {strange[0]!r}; it needs: {', '.join(needed)}")
-    return {name: _written(name, inputs[name]) for name in needed}
-
-
-def _written(name: str, text: str) -> str:
-    return strip_maps(text) if name in ("smiles", "other", "rest") else text
+    return {name: strip_maps(inputs[name]) if name in molecules else inputs[name] for name in needed}
 
 
 def _readable(answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -184,7 +184,8 @@ def _answer(row: dict[str, Any]) -> tuple[str, str]:
     if "value" in row:
         return f"{row['value']:.3g} {row['unit']}".strip(), _interval(row).strip() or "not calibrated"
     answer = row["answers"][0]["answer"] or "none"
-    return answer, f"{row['probabilities'][answer]:.1%}" if answer in row.get("probabilities", {}) else ""
+    chance = row.get("probabilities", {}).get(answer)
+    return answer, "" if chance is None else f"{chance:.1%}" + ("" if row["calibrated"] else ", not calibrated")
 
 
 def _interval(row: dict[str, Any]) -> str:

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from rdkit import Chem
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules.pairs import CUT
+from mmai_gym.molecules.pairs import CUT, HYDROGEN
 from mmai_gym.molecules.smiles import write
 from mmai_gym.molecules.toolkit import Mol, parse
 
 LARGEST_CHANGE = 15
 """Heavy atoms that an edit may take away."""
 
-HYDROGEN = "*[H]"
 SUBSTITUENTS: tuple[str, ...] = (
     HYDROGEN, "*C", "*CC", "*C(C)C", "*C1CC1", "*CO", "*CCO", "*C(F)(F)F", "*F", "*Cl", "*O", "*OC", "*OCC", "*C#N", "*N",
     "*NC", "*N(C)C", "*C(N)=O", "*C(C)=O", "*NC(C)=O", "*S(C)(=O)=O", "*c1ccccc1", "*c1ccc(F)cc1", "*c1ccncc1",
@@ -71,7 +70,7 @@ def closed(core: Mol, substituent: str) -> str | None:
     dummy = next(atom for atom in core.GetAtoms() if not atom.GetAtomicNum())
     if substituent == HYDROGEN:
         joined = _with_hydrogen(core, dummy.GetIdx())
-    elif dummy.GetNeighbors()[0].GetAtomicNum() != 6 and substituent[1] not in "Cc":
+    elif 6 not in (dummy.GetNeighbors()[0].GetAtomicNum(), _attached(substituent)):
         return None
     else:
         options = Chem.MolzipParams()
@@ -97,6 +96,16 @@ def _with_hydrogen(core: Mol, dummy: int) -> Mol:
 @functools.cache
 def _part(substituent: str) -> Mol:
     return parse(substituent.replace("*", f"[{_OPEN}*]", 1))
+
+
+@functools.cache
+def _attached(substituent: str) -> int:
+    """Atomic number of the atom by which a substituent is attached."""
+    return next(
+        int(atom.GetNeighbors()[0].GetAtomicNum())
+        for atom in _part(substituent).GetAtoms()
+        if not atom.GetAtomicNum()
+    )
 
 
 def edited(smiles: str, steps: Sequence[tuple[int, int]]) -> tuple[str, str] | None:

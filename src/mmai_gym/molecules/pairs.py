@@ -31,7 +31,7 @@ MAX_GROUP = 100
 # bond to a heteroatom. Amide, ester and nitrile groups stay whole, and can be exchanged as a whole.
 CUT = Chem.MolFromSmarts("[#6;+0;!$(*=,#[!#6])]-!@[!#1]")
 
-_HYDROGEN = "*[H]"
+HYDROGEN = "*[H]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _index(texts: list[str], min_core_fraction: float) -> dict[str, dict[int, Fr
     for core, members in by_core.items():
         text, order = _with_hydrogen(core)
         if text in numbers:
-            members.setdefault(numbers[text], Fragmentation(core, _HYDROGEN, order))
+            members.setdefault(numbers[text], Fragmentation(core, HYDROGEN, order))
     return by_core
 
 

@@ -75,7 +75,7 @@ def _pairs(letters: str, split: Split) -> tuple[EditedPair, ...]:
     listed = molecule_lists.chembl()
     rows = _found().get(letters, {}).get(split, ())
     written = [json.dumps([canonical(listed[position].smiles), steps, known]) for position, steps, known in rows]
-    pairs = derived_column(f"edits-{letters.lower()}-{split}", "1", written, rebuilt)
+    pairs = derived_column(f"edits-{letters.lower()}-{split}", "2", written, rebuilt)
     return tuple(
         EditedPair(f"{listed[position].id}-{known}", *pair)
         for (position, _, known), pair in zip(rows, pairs, strict=True)

@@ -77,6 +77,11 @@ def inputs_of(found: Prototype) -> list[str]:
     return list(dict.fromkeys(holes))
 
 
+def smiles_of(found: Prototype) -> list[str]:
+    """Names of the inputs that are shown as SMILES."""
+    return inputs_of([span for span in found if span["kind"] == "molecule" and span["view"] == "smiles"])
+
+
 def filled(found: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]) -> Question:
     """The question about these inputs.
 
