@@ -113,6 +113,19 @@ def test_a_limit_keeps_the_same_examples_whatever_their_order_and_a_smaller_one_
     assert subset(examples, None) == subset(examples, 1000) == examples
 
 
+def test_a_family_may_have_a_limit_of_its_own_and_the_smaller_one_holds(many: Any, tmp_path: Path) -> None:
+    given = SUITE.model_dump(mode="json", by_alias=True)
+    given["family"][1]["limit"] = 7
+    suite = Suite.model_validate(given)
+    for limit, asked in ((None, 7), (3, 3), (9, 7)):
+        oracle = Oracle()
+        run(oracle, suite, tmp_path / f"{limit}.jsonl", limit=limit, verifier=Here())
+        structures = {example.id for example in tasks.get("tiny/structure").examples("test")}
+        assert len(structures.intersection(oracle.answered)) == asked
+    everything = list(tasks.get("tiny/structure").examples("test"))
+    assert suite.families[0].least(None) is None and len(everything) > 7
+
+
 def test_two_examples_with_one_id_are_refused(many: Any) -> None:
     example = tasks.get("tiny/choice").examples("test")[0]
     with pytest.raises(DataError, match="same id"):

@@ -32,8 +32,16 @@ def test_a_shipped_suite_has_the_five_families_and_gives_optimization_twenty_ans
 
 def test_shipped_suites_are_listed() -> None:
     assert list_suites() == [
-        "activity", "admet", "core", "embedded", "functional-groups", "ood", "optimization", "retrosynthesis",
-    ]  # fmt: skip
+        "activity",
+        "admet",
+        "core",
+        "embedded",
+        "flagship",
+        "functional-groups",
+        "ood",
+        "optimization",
+        "retrosynthesis",
+    ]
 
 
 @pytest.mark.parametrize("name", list_suites())

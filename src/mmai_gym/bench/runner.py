@@ -63,7 +63,7 @@ def run(
     """Run `suite` on `model` and on its baselines, into the record at `record_path`; returns that path.
 
     Args:
-        limit: at most so many examples per task; None for all.
+        limit: at most so many examples per task; None for as many as the suite asks for.
         seed: of the samples. Part of the record's header, like the limit and the checksum of the weights: a record
             that was begun with other settings is refused.
         forward: answers the forward task of a family that names one, for round trips.
@@ -80,7 +80,7 @@ def run(
     copies = dict.fromkeys(family.augmented for family in suite.families if family.augmented)
     models[1:1] = [Augmented(model, count) for count in copies]
     work = [
-        Work(family, tasks.get(name), subset(tasks.get(name).examples(split), limit))
+        Work(family, tasks.get(name), subset(tasks.get(name).examples(split), family.least(limit)))
         for family in suite.families
         for name in family.task_names()
     ]

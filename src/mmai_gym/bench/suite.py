@@ -25,6 +25,7 @@ class Family(BaseModel):
         protocol: whose it is: authors and year.
         tasks: names or prefixes of tasks.
         n: completions per example.
+        limit: the protocol's own number of test examples of each task, drawn as `runner.subset` draws; 0 for all of them.
         augmented: written forms of each test molecule in a second row of the model, whose answers are merged by votes; 0
             for no such row.
         forward: the task that a forward model is asked for round trips, where one is given to the run; '' for none.
@@ -42,6 +43,7 @@ class Family(BaseModel):
     protocol: str = ""
     tasks: tuple[str, ...] = Field(min_length=1)
     n: int = Field(default=1, ge=1)
+    limit: int = Field(default=0, ge=0)
     seeds: int = Field(default=1, ge=1)
     augmented: int = Field(default=0, ge=0)
     forward: str = ""
@@ -54,6 +56,10 @@ class Family(BaseModel):
     @classmethod
     def _known_keys(cls, setting: dict[str, bool | int | str]) -> dict[str, bool | int | str]:
         return checked_setting(setting)
+
+    def least(self, limit: int | None) -> int | None:
+        """Test examples of a task in a run that wants at most `limit` of them (None: all); None for all there are."""
+        return min((one for one in (limit, self.limit) if one), default=None)
 
     def task_names(self) -> tuple[str, ...]:
         """The registered tasks at or below the prefixes, in the registry's order.

@@ -27,19 +27,30 @@ _ALWAYS_FIRST = "c1ccccc1"
 
 
 def scaffold_fraction(smiles: str, seed: int = 0) -> float:
-    """A number in [0, 1) that is the same for all molecules of a scaffold; cut it where the parts should end.
+    """A number in [0, 1) that is the same for all molecules of a series; cut it where the parts should end.
+
+    What belongs to no series gives 0.0: the first part, which trains.
+    """
+    return series_fraction(series(smiles), seed)
+
+
+def series(smiles: str) -> str:
+    """What decides the part of a molecule: its Bemis-Murcko scaffold, without stereo.
 
     Acyclic molecules have no scaffold and are spread by their connectivity (first block of the InChIKey) instead.
-    The benzene ring alone, and text that is no molecule, give 0.0: the first part, which trains.
+    The benzene ring alone, and text that is no molecule, belong to no series: ''.
     """
     try:
         scaffold = murcko_scaffold(smiles)
         key = scaffold or f"acyclic {connectivity(smiles)}"
     except InvalidMolecule:
-        return 0.0
-    if scaffold == _ALWAYS_FIRST:
-        return 0.0
-    return hash_fraction("scaffold", seed, key)
+        return ""
+    return "" if key == _ALWAYS_FIRST else key
+
+
+def series_fraction(key: str, seed: int = 0) -> float:
+    """`scaffold_fraction` of the molecules of a `series`."""
+    return hash_fraction("scaffold", seed, key) if key else 0.0
 
 
 def molecule_fraction(smiles: str, seed: int = 0) -> float:

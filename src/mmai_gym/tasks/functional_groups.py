@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -30,9 +31,10 @@ from mmai_gym.contracts import (
     item_seed,
     row_id,
 )
-from mmai_gym.molecules import find_groups, parse, randomized
+from mmai_gym.molecules import FUNCTIONAL_GROUPS, find_groups, parse, randomized
 from mmai_gym.reasoning import GROUP_ATOMS, GROUP_COUNT, trace
 from mmai_gym.sources import embedded
+from mmai_gym.sources.derived import derived_table
 from mmai_gym.tasks.base import BaseTask, LazyExamples, judge_choice, judge_count, judge_indices
 from mmai_gym.tasks.scoring import choice_metrics, exact_rate, mean_score
 
@@ -45,18 +47,29 @@ _LEAST_OCCURRENCES = 30
 @functools.cache
 def _rows(split: Split) -> tuple[tuple[str, str, Groups], ...]:
     """(id, SMILES, groups present) of the embedded molecules of a split that have any group asked about."""
-    rows = [(row.id, row.smiles, find_groups(row.smiles)) for row in embedded.molecules(split)]
-    return tuple((id_, smiles, found) for id_, smiles, found in rows if any(name in found for name in _asked()))
+    return tuple(row for row in _found(split) if any(name in row[2] for name in _asked()))
 
 
 @functools.cache
 def _asked() -> tuple[str, ...]:
     """Groups that occur in at least 30 training molecules, in alphabetical order."""
-    counts: dict[str, int] = {}
-    for row in embedded.molecules("train"):
-        for name in find_groups(row.smiles):
-            counts[name] = counts.get(name, 0) + 1
+    counts = Counter(name for _, _, found in _found("train") for name in found)
     return tuple(sorted(name for name, count in counts.items() if count >= _LEAST_OCCURRENCES))
+
+
+@functools.cache
+def _found(split: Split) -> tuple[tuple[str, str, Groups], ...]:
+    """(id, SMILES, groups present) of all embedded molecules of a split."""
+    rows = embedded.molecules(split)
+    texts = [row.smiles for row in rows]
+    definitions = [f"{group.name} {group.smarts}" for group in FUNCTIONAL_GROUPS.values()]
+    groups = derived_table(
+        f"embedded-groups-{split}", "1", [*definitions, "", *texts], lambda: [find_groups(text) for text in texts]
+    )
+    return tuple(
+        (row.id, row.smiles, {name: tuple(map(tuple, matches)) for name, matches in found.items()})
+        for row, found in zip(rows, groups, strict=True)
+    )
 
 
 class EmbeddedGroups(BaseTask):
