@@ -10,6 +10,7 @@ from mmai_gym.lfm.beam import beam_search
 from mmai_gym.lfm.cached import CachedRows
 from mmai_gym.lfm.decode import Decoder
 from mmai_gym.lfm.sampling import invert, nucleus
+from mmai_gym.lfm.sharing import branches
 from mmai_gym.lfm.stops import Stops
 from mmai_gym.tasks.rendering import BIN_TOKENS
 
@@ -244,6 +245,19 @@ def test_bin_probabilities_are_the_softmax_over_the_grid_steps(
     for prompt, row in zip(PROMPTS, table, strict=True):
         scores = np.array(decoder.choice_logprobs([prompt], [BIN_TOKENS])[0])
         np.testing.assert_allclose(row, np.exp(scores) / np.exp(scores).sum(), atol=1e-5)
+
+
+def test_prompts_that_begin_alike_are_told_the_same_as_each_by_itself(decoder: Decoder) -> None:
+    stem, other = "<|bos|>" + "CN(C)C" * 40, "<|bos|>" + "OCC" * 60
+    prompts = [f"{stem}{tail}<answer>" for tail in ("O", "CCN", "", "ClCC", "O")] + [f"{other}N<answer>", *PROMPTS]
+    groups = branches([decoder._tokenizer.encode(prompt, add_special_tokens=False) for prompt in prompts])
+    assert sorted((group.shared > 200, len(group.members)) for group in groups)[-1] == (True, 5)
+    assert sorted(i for group in groups for i in group.members) == list(range(len(prompts)))
+    table = decoder.bin_probabilities(prompts)
+    alone = [decoder.bin_probabilities([prompt])[0] for prompt in prompts]
+    np.testing.assert_allclose(table, alone, atol=1e-5)
+    decoder = Decoder(decoder._model, decoder._tokenizer, max_batch_tokens=260)  # room for a few at a time
+    np.testing.assert_allclose(decoder.bin_probabilities(prompts), alone, atol=1e-5)
 
 
 def test_nothing_asked_nothing_answered(decoder: Decoder) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tomllib
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,27 @@ def test_differences_name_the_keys_and_both_values(recipe: Recipe) -> None:
         toy.RECIPE.replace("seed = 5", "seed = 6").replace("views = 2", "views = 3"), "other.toml"
     )
     assert recipe.differences(other) == ["seed: 5 is not 6", "stage.0.mixture.toy.views: 2 is not 3"]
+
+
+def test_a_recipe_like_a_shipped_one_replaces_its_keys_and_whole_sections() -> None:
+    shipped = tomllib.loads(
+        resources.files("mmai_gym").joinpath("recipes", "nano-embedded.toml").read_text("utf-8")
+    )
+    own = 'like = "nano-embedded"\nseed = 99\n[optimizer]\nclip = 2.0\n[[stage]]\nname = "s"\n[stage.mixture]\ntoy = {}\n'
+    other = parse_recipe(own, "other.toml")
+    assert (other.name, other.preset, other.seed) == (shipped["name"], shipped["preset"], 99)
+    assert (other.optimizer.clip, [stage.name for stage in other.stages]) == (2.0, ["s"])
+    assert (
+        other.optimizer.learning_rate != shipped["optimizer"]["learning_rate"]
+    )  # the section is replaced as a whole
+    assert "like" not in other.to_toml()
+    with pytest.raises(UsageError, match="did you mean 'nano-core'"):
+        parse_recipe('like = "nano-cor"\n', "other.toml")
+
+
+def test_the_twin_differs_from_the_flagship_in_its_architecture_alone() -> None:
+    text = resources.files("mmai_gym").joinpath("recipes", "flagship-twin.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(text) == {"like": "flagship", "name": "flagship-twin", "arch": "transformer"}
 
 
 def test_the_shipped_recipes_are_found() -> None:

@@ -35,7 +35,7 @@ from mmai_gym.contracts import (
 from mmai_gym.models import Augmented, Baseline, TrainingSets, baseline
 from mmai_gym.oracles import stamp
 from mmai_gym.records import RunHeader, RunRecord
-from mmai_gym.tasks.rendering import template_hash
+from mmai_gym.tasks.rendering import compact_opening, template_hash
 
 SEQUENCES_PER_CHUNK = 512
 """Completions asked for between two writes to the record."""
@@ -80,9 +80,9 @@ def run(
     copies = dict.fromkeys(family.augmented for family in suite.families if family.augmented)
     models[1:1] = [Augmented(model, count) for count in copies]
     work = [
-        Work(family, tasks.get(name), subset(tasks.get(name).examples(split), family.least(limit)))
+        Work(family, task, _together(task, subset(task.examples(split), family.least(limit))))
         for family in suite.families
-        for name in family.task_names()
+        for task in map(tasks.get, family.task_names())
     ]
     total = sum(
         len(job.examples) * len(fits(who, job, seed)) for who in models for job in work if answers(who, job)
@@ -139,6 +139,11 @@ def subset(examples: Sequence[Example], limit: int | None) -> list[Example]:
         return found
     order = sorted(range(len(found)), key=lambda i: hashlib.sha256(found[i].id.encode()).digest())
     return [found[i] for i in sorted(order[:limit])]
+
+
+def _together(task: Task, examples: Sequence[Example]) -> list[Example]:
+    """The examples, those about one protein side by side: a model may read it once for all that are in a chunk."""
+    return sorted(examples, key=lambda example: compact_opening(task.question(example)))
 
 
 def answers(model: Model, job: Work) -> bool:

@@ -38,6 +38,7 @@ from mmai_gym.lfm.constraint import Constraint  # noqa: E402
 from mmai_gym.lfm.engine import Engine  # noqa: E402
 from mmai_gym.lfm.rows import Rows  # noqa: E402
 from mmai_gym.lfm.sampling import Group, Request, Sampler  # noqa: E402
+from mmai_gym.lfm.sharing import Branches, branches  # noqa: E402
 from mmai_gym.lfm.stops import Stops  # noqa: E402
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ class Decoder:
     def bin_probabilities(self, prompts: Sequence[str]) -> npt.NDArray[np.float64]:
         """The distribution over the 128 grid steps as the token right behind each prompt, shape (prompts, 128).
 
-        Probabilities are renormalised over the grid steps: rows sum to 1.
+        Probabilities are renormalised over the grid steps: rows sum to 1. What many long prompts begin with is read once.
 
         Raises:
             UsageError: a prompt is empty or too long.
@@ -222,11 +223,39 @@ class Decoder:
         bins = self._tokenizer.convert_tokens_to_ids(list(BIN_TOKENS))
         ids = self._encode(prompts, 1)
         table = np.empty((len(ids), len(bins)))
+        groups = branches(ids)
+        alone = [group.members[0] for group in groups if not group.shared]
         with self._reading():
-            for batch in self._batches([len(prompt) + 1 for prompt in ids]):
-                rows = self._joined([ids[i] for i in batch], [1] * len(batch), 1)
-                table[batch] = rows.logits[:, bins].double().softmax(-1).cpu().numpy()
+            for batch in self._batches([len(ids[i]) + 1 for i in alone]):
+                members = [alone[k] for k in batch]
+                rows = self._joined([ids[i] for i in members], [1] * len(members), 1)
+                table[members] = _over(bins, rows.logits)
+            for group in groups:
+                for members in self._parts(group, ids):
+                    table[members] = _over(bins, self._behind(group.shared, [ids[i] for i in members]))
         return table
+
+    def _parts(self, group: Branches, prompts: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+        """The members of a group, as many at a time as there is memory for; none of a prompt that is by itself."""
+        members = sorted(group.members, key=lambda i: len(prompts[i])) if group.shared else []
+        longest = len(prompts[members[-1]]) - group.shared if members else 1
+        width = max(1, min(self._engine.most_rows, (self._max_batch_tokens - group.shared) // longest))
+        return (members[start : start + width] for start in range(0, len(members), width))
+
+    def _behind(self, shared: int, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+        """The logits behind each of some prompts that share their first tokens, (prompts, vocabulary)."""
+        tails = [prompt[shared:] for prompt in prompts]
+        longest = max(map(len, tails))
+        rows = self._joined([prompts[0][:shared]], [len(tails)], longest)
+        found = torch.empty_like(rows.logits)
+        device = found.device
+        padded = torch.tensor([[*tail, *[0] * (longest - len(tail))] for tail in tails], device=device)
+        lengths = torch.tensor([len(tail) for tail in tails], device=device)
+        for k in range(longest):
+            rows.append(padded[:, k])
+            ended = lengths == k + 1
+            found[ended] = rows.logits[ended]
+        return found
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -342,6 +371,11 @@ class Decoder:
                 ]
             )
         return ranked
+
+
+def _over(tokens: Sequence[int], logits: torch.Tensor) -> npt.NDArray[np.float64]:
+    """The probabilities of `tokens` among themselves, (rows, tokens)."""
+    return logits[:, tokens].double().softmax(-1).cpu().numpy()
 
 
 def _each(value: Any, count: int, name: str) -> list[Any]:

@@ -287,14 +287,16 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         raise UsageError(
             f"there is no recipe {given!r}{_hint(given, shipped_recipes())}; shipped are {_choices()}"
         )
-    file = resources.files("mmai_gym") / "recipes" / f"{given}.toml"
-    return parse_recipe(file.read_text(encoding="utf-8"), f"{given}.toml")
+    return parse_recipe(_shipped(given), f"{given}.toml")
 
 
 def parse_recipe(text: str, source: str) -> Recipe:
-    """The recipe that `text` describes; `source` names it in messages. Raises as `load_recipe` does."""
+    """The recipe that `text` describes; `source` names it in messages. Raises as `load_recipe` does.
+
+    With the key `like` it is a shipped recipe, whose keys and sections it replaces by its own.
+    """
     try:
-        recipe = Recipe.model_validate(tomllib.loads(text))
+        recipe = Recipe.model_validate(_completed(tomllib.loads(text), source))
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"recipe {source} is not TOML: {error}") from error
     except ValidationError as error:
@@ -309,6 +311,24 @@ def parse_recipe(text: str, source: str) -> Recipe:
 
 
 # --------------------------------------------------------------------------------------------------- helpers
+
+
+def _shipped(name: str) -> str:
+    return (resources.files("mmai_gym") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _completed(given: dict[str, Any], source: str) -> dict[str, Any]:
+    """What a recipe says, and what the one says that it is like."""
+    if "like" not in given:
+        return given
+    own = dict(given)
+    name = own.pop("like")
+    if name not in shipped_recipes():
+        raise UsageError(
+            f"recipe {source}: like = {name!r} is no shipped recipe{_hint(str(name), shipped_recipes())}; "
+            f"shipped are {_choices()}"
+        )
+    return tomllib.loads(_shipped(name)) | own
 
 
 def _choices() -> str:
