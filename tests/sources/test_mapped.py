@@ -202,8 +202,10 @@ def test_without_maps_the_task_is_canonical_and_training_is_told_the_command() -
         (r.product, r.reactants) for r in rows_of("train")
     ]
     assert Uspto50k().written_with("train") == {"reactants": "canonical"}
-    with pytest.warns(UserWarning, match="mmai-gym data map uspto-50k"):
-        assert Uspto50k().augment(written()[0], 1) == written()[0]
+    with pytest.raises(DataError, match="mmai-gym data map uspto-50k"):
+        Uspto50k().check_augment("train")
+    with pytest.raises(DataError, match="one written form only"):
+        Uspto50k().augment(written()[0], 1)
 
 
 def test_with_maps_reactants_follow_the_product_and_the_questions_stay() -> None:

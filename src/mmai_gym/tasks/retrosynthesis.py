@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import functools
 import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mmai_gym.contracts import SPLITS, Estimate, Example, Result, Split, Structure, Words, row_id
+from mmai_gym.contracts import SPLITS, DataError, Estimate, Example, Result, Split, Structure, Words, row_id
 from mmai_gym.molecules import (
     MappedReaction,
     aligned_to_canonical,
@@ -124,12 +123,16 @@ class Uspto50k(Retrosynthesis):
         counts = mapped.summary(split)
         return {"reactants": "aligned", **{key: counts[key] for key in ("maps", "reactions", "usable")}}
 
-    def augment(self, example: Example, seed: int) -> Example:
-        maps = mapped.usable(example.split)
-        if not maps:
-            warnings.warn(
-                f"{self.name} is trained on in one written form; for more run: {mapped.COMMAND}", stacklevel=2
+    def check_augment(self, split: Split) -> None:
+        if not mapped.usable(split):
+            raise DataError(
+                f"{self.name} can be trained on in one written form only, since its reactions have no atom maps yet; "
+                f"run: {mapped.COMMAND}"
             )
+
+    def augment(self, example: Example, seed: int) -> Example:
+        self.check_augment(example.split)
+        maps = mapped.usable(example.split)
         # A random product with reactants that do not follow its order teaches nothing (published: 0.9 % top-1), so a
         # reaction without a map has one written form.
         reaction = maps[example.id].reaction if example.id in maps else None

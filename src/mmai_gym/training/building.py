@@ -65,6 +65,10 @@ def build(
             vocabulary does not fit into 16 bits.
     """
     _check_ids(tokenizer)
+    # Of all stages, before the first hour of work and not after it.
+    for task, portion in (entry for one in recipe.stages for entry in one.portions()):
+        if portion.views > 1:
+            task.check_augment("train")
     portions = stage.portions()
     # Of all stages: what one of them taught is in the weights that the next one trains.
     lineage.check({teacher for task in recipe.tasks() for teacher in task.teachers}, recipe.tests())

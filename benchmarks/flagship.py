@@ -1,0 +1,391 @@
+"""The flagship measured: the runs behind docs/flagship.md, the page itself, and a second look at it.
+
+    python benchmarks/flagship.py measure flagship            # a trunk, or a fork (flagship-davis-random, ...), into runs/
+    python benchmarks/flagship.py page                        # every table of docs/flagship.md, from docs/results
+    python benchmarks/flagship.py again --items 200           # asks the shipped checkpoint again and compares
+
+- measure: the trunk answers the suite `flagship`, with itself as the forward model of the round trips; a fork answers the
+  test set of its own split, beside the baselines that the suite `activity` calls trivial. Stopped, it goes on.
+- page: no inference; what stands between the marks of a table is written anew.
+- again: the same test questions, at most so many of each task, to the checkpoint in checkpoints/flagship. A headline agrees
+  if it lies in the 95 % interval of the stored answers to those very questions. Exits with 1 if one does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmai_gym import bench, tasks
+from mmai_gym.contracts import Estimate, Model
+from mmai_gym.models import load_model
+from mmai_gym.records import RunRecord
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results"
+PAGE = ROOT / "docs" / "flagship.md"
+CHECKPOINT = ROOT / "checkpoints" / "flagship"
+TRUNK = "flagship"
+AUGMENTED = f"{TRUNK} x20"
+FORKS = {
+    "flagship-davis-random": "activity/davis/random",
+    "flagship-davis-cold": "activity/davis/cold-drug",
+    "flagship-kiba-random": "activity/kiba/random",
+    "flagship-kiba-cold": "activity/kiba/cold-drug",
+}
+RETRO, BDQ = "retrosynthesis/uspto-50k", "optimization/mumo/bdq"
+RIVAL = "TxGemma-27B"
+
+
+# --------------------------------------------------------------------------------------------------- runs
+
+
+def suite_of(model: str) -> bench.Suite:
+    """What a trunk or a fork is asked."""
+    if model not in FORKS:
+        return bench.load_suite("flagship")
+    task = FORKS[model]
+    family = next(one for one in bench.load_suite("activity").families if task in one.tasks)
+    return bench.Suite(
+        name=model, baselines=family.trivial, family=(family.model_copy(update={"tasks": (task,), "seeds": 1}),)
+    )
+
+
+def measure(name: str, model: Model, out: Path, limit: int | None) -> Path:
+    """The record of one run, finished."""
+
+    def progress(done: int, total: int, what: str) -> None:
+        print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
+
+    forward = None if name in FORKS else model
+    return bench.run(model, suite_of(name), out, limit=limit, progress=progress, forward=forward)
+
+
+# --------------------------------------------------------------------------------------------------- figures
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the stored records say."""
+
+    records: Mapping[str, bench.Table]
+
+    @classmethod
+    def read(cls) -> Figures:
+        """Of the records that are there."""
+        names = [TRUNK, *FORKS, "templates", "cold-drug-pair-boosting", "cold-drug-kronrls"]
+        paths = {name: RESULTS / f"{name}.jsonl.gz" for name in names}
+        return cls({name: bench.table(path) for name, path in paths.items() if path.is_file()})
+
+    def estimate(self, record: str, task: str, metric: str, model: str) -> Estimate | None:
+        """One number with its interval; None where it was not measured."""
+        found = self.records.get(record)
+        rows = found.rows if found else ()
+        return next((r.estimate for r in rows if (r.task, r.metric, r.model) == (task, metric, model)), None)
+
+    def mean(self, of: Sequence[str], metric: str, model: str) -> float | None:
+        """The mean of a metric of the trunk over tasks."""
+        found = [self.estimate(TRUNK, task, metric, model) for task in of]
+        known = [one.value for one in found if one is not None]
+        return statistics.mean(known) if len(known) == len(found) and found else None
+
+
+def clean_booleans() -> list[str]:
+    """The yes-or-no tasks of FGBench, split by molecule."""
+    return [name for name in tasks.match("functional-groups/fgbench-clean") if name.endswith("/bool")]
+
+
+def rivals(figures: Figures) -> list[tuple[str, Estimate, float]]:
+    """Of each endpoint that the rival has published: the task, the LFM in 20 written forms, and the rival's value."""
+    found = []
+    for task in tasks.match("admet"):
+        mine = figures.estimate(TRUNK, task, tasks.get(task).headline, AUGMENTED)
+        theirs = [one for one in bench.published_for(task, {}) if one.model == RIVAL]
+        if mine is not None and theirs:
+            found.append((task, mine, theirs[0].value))
+    return found
+
+
+def won(mine: Estimate, theirs: float) -> bool:
+    """Whether the value alone is better; intervals are not looked at, as on a board."""
+    return mine.value > theirs if mine.higher_is_better else mine.value < theirs
+
+
+# --------------------------------------------------------------------------------------------------- tables
+
+
+def cell(estimate: Estimate | None, scale: float = 1.0) -> str:
+    """Value and interval; a dash for what was not measured."""
+    if estimate is None:
+        return "–"
+    places = 1 if scale > 1.0 else 3
+    value, low, high = (f"{scale * x:.{places}f}" for x in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"
+
+
+def rows_of(*rows: Sequence[str]) -> str:
+    """A Markdown table, the first row its head."""
+    head, *body = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A line of the table of aims: what was measured, as a number that is better the higher it is."""
+
+    what: str
+    floor: float
+    target: float
+    moonshot: float
+    value: Callable[[Figures], float | None]
+    places: int = 2
+
+
+def _of(record: str, task: str, metric: str, model: str, scale: float = 1.0) -> Callable[[Figures], float | None]:
+    def read(figures: Figures) -> float | None:
+        found = figures.estimate(record, task, metric, model)
+        return None if found is None else scale * found.value
+
+    return read
+
+
+def _groups(figures: Figures) -> float | None:
+    found = figures.mean(
+        ["functional-groups/embedded/detect", "functional-groups/embedded/count"], "accuracy", TRUNK
+    )
+    return None if found is None else 100 * found
+
+
+def _beaten(figures: Figures) -> float | None:
+    found = rivals(figures)
+    return float(sum(won(mine, theirs) for _, mine, theirs in found)) if found else None
+
+
+AIMS = (
+    Aim("USPTO-50k, top-1 %, no test augmentation", 35, 45, 50, _of(TRUNK, RETRO, "top_1", TRUNK, 100), 1),
+    Aim("USPTO-50k, top-1 %, 20 written forms", 40, 50, 56, _of(TRUNK, RETRO, "top_1", AUGMENTED, 100), 1),
+    Aim(f"TDC endpoints better than {RIVAL}, of 18", 3, 6, 13, _beaten, 0),
+    Aim("MuMO BDQ, 20 samples, success at similarity ≥ .4", 0.40, 0.65, 0.90, _of(TRUNK, BDQ, "success", TRUNK)),
+    Aim("MuMO BDQ, first answer", 0.12, 0.25, 0.40, _of(TRUNK, BDQ, "success_first", TRUNK)),
+    *(
+        Aim(f"{what}, CI", *steps, _of(fork, FORKS[fork], "concordance_index", fork), 3)
+        for what, fork, steps in (
+            ("Davis, random", "flagship-davis-random", (0.85, 0.88, 0.91)),
+            ("KIBA, random", "flagship-kiba-random", (0.80, 0.85, 0.90)),
+            ("Davis, cold drug", "flagship-davis-cold", (0.68, 0.71, 0.75)),
+            ("KIBA, cold drug", "flagship-kiba-cold", (0.70, 0.73, 0.77)),
+        )
+    ),
+    Aim(
+        "FGBench, mean balanced accuracy on clean pairs",
+        0.55,
+        0.65,
+        0.75,
+        lambda figures: figures.mean(clean_booleans(), "balanced_accuracy", TRUNK),
+    ),
+    Aim("functional groups, detection and counting, exact %", 80, 95, 99, _groups, 1),
+)
+
+
+def aims(figures: Figures) -> str:
+    """What was aimed at and what was reached."""
+    rows = []
+    for aim in AIMS:
+        value = aim.value(figures)
+        steps = {"moonshot": aim.moonshot, "target": aim.target, "floor": aim.floor}
+        reached = (
+            "not measured"
+            if value is None
+            else next((name for name, least in steps.items() if value >= least), "missed")
+        )
+        written = "–" if value is None else f"{value:.{aim.places}f}"
+        rows.append((aim.what, written, f"{aim.floor:g}", f"{aim.target:g}", f"{aim.moonshot:g}", reached))
+    return rows_of(("", "measured", "floor", "target", "moonshot", "reached"), *rows)
+
+
+def retrosynthesis(figures: Figures) -> str:
+    """Plain, by round trips, and in 20 written forms, beside the templates on the same products."""
+    ranks = (1, 3, 5, 10)
+    rows = []
+    for what, model, prefix in (
+        ("LFM", TRUNK, ""),
+        ("LFM, answers that make the product again first", TRUNK, "reranked_"),
+        ("LFM, 20 written forms", AUGMENTED, ""),
+        ("LFM, 20 written forms, re-ranked", AUGMENTED, "reranked_"),
+        ("the constant answer or a copy, whichever is better", "baseline:copy", ""),
+        ("five nearest products' reactants", "baseline:nearest", ""),
+    ):
+        found = [figures.estimate(TRUNK, RETRO, f"{prefix}top_{k}", model) for k in ranks]
+        rows.append((what, *(cell(one, 100) for one in found)))
+    templates = [figures.estimate("templates", RETRO, f"top_{k}", "baseline:templates") for k in ranks]
+    rows.append(("templates of similar reactions, all 5,007 products", *(cell(one, 100) for one in templates)))
+    return rows_of(("", *(f"top-{k} %" for k in ranks)), *rows)
+
+
+def admet(figures: Figures) -> str:
+    """Each endpoint, beside the rival."""
+    theirs = {task: value for task, _, value in rivals(figures)}
+    rows = []
+    for task in tasks.match("admet"):
+        metric = tasks.get(task).headline
+        mine = [
+            figures.estimate(TRUNK, task, metric, model)
+            for model in (TRUNK, AUGMENTED, "baseline:constant", "baseline:nearest")
+        ]
+        rival = theirs.get(task)
+        best = mine[1]
+        mark = " *" if rival is not None and best is not None and won(best, rival) else ""
+        written = "–" if rival is None else f"{rival:g}"
+        rows.append(
+            (
+                task.removeprefix("admet/"),
+                metric,
+                cell(mine[0]),
+                f"{cell(best)}{mark}",
+                *map(cell, mine[2:]),
+                written,
+            )
+        )
+    return rows_of(("endpoint", "metric", "LFM", "LFM, 20 written forms", "constant", "nearest", RIVAL), *rows)
+
+
+def optimization(figures: Figures) -> str:
+    """Best of 20, beside what needs no chemistry."""
+    metrics = ("success", "success_at_0.6", "success_first", "protocol_success", "validity")
+    rows = [
+        (what, *(cell(figures.estimate(TRUNK, BDQ, metric, model)) for metric in metrics))
+        for what, model in (
+            ("LFM", TRUNK),
+            ("one good molecule for every input", "baseline:good-constant"),
+            ("the most similar of 200 good molecules", "baseline:nearest-good"),
+            ("a copy of the input", "baseline:copy"),
+        )
+    ]
+    head = (
+        "",
+        "success, similarity ≥ .4",
+        "≥ .6",
+        "first answer, ≥ .4",
+        "the publication's success, no floor",
+        "valid",
+    )
+    return rows_of(head, *rows)
+
+
+def activity(figures: Figures) -> str:
+    """The forks, beside means and the specialists that were run here."""
+    rows = []
+    for fork, task in FORKS.items():
+        found = [
+            figures.estimate(fork, task, metric, model)
+            for model in (fork, "baseline:mean-by-partner")
+            for metric in ("concordance_index", "mse")
+        ]
+        special = [
+            figures.estimate(record, task, "concordance_index", f"baseline:{record.removeprefix('cold-drug-')}")
+            for record in ("cold-drug-pair-boosting", "cold-drug-kronrls")
+        ]
+        rows.append((task.removeprefix("activity/"), *map(cell, (*found, *special))))
+    head = (
+        "split",
+        "LFM, CI",
+        "LFM, MSE",
+        "mean of the partner, CI",
+        "its MSE",
+        "boosting on pairs, CI",
+        "KronRLS, CI",
+    )
+    return rows_of(head, *rows)
+
+
+def groups(figures: Figures) -> str:
+    """The gym's groups, and FGBench by data set."""
+    rows = [
+        (name.removeprefix("functional-groups/"), metric, cell(mine), cell(constant))
+        for name in [*tasks.match("functional-groups/embedded"), *tasks.match("functional-groups/fgbench-clean")]
+        for metric in [tasks.get(name).headline]
+        for mine, constant in [
+            (
+                figures.estimate(TRUNK, name, metric, TRUNK),
+                figures.estimate(TRUNK, name, metric, "baseline:constant"),
+            )
+        ]
+    ]
+    return rows_of(("task", "metric", "LFM", "constant"), *rows)
+
+
+TABLES = {
+    "aims": aims,
+    "retrosynthesis": retrosynthesis,
+    "admet": admet,
+    "optimization": optimization,
+    "activity": activity,
+    "groups": groups,
+}
+
+
+def filled(text: str, figures: Figures) -> str:
+    """The page with every table written anew.
+
+    Raises:
+        ValueError: the page has no place for a table.
+    """
+    for name, write in TABLES.items():
+        place = re.compile(rf"(<!-- table: {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        if (found := place.search(text)) is None:
+            raise ValueError(f"{PAGE} has no place for the table {name!r}")
+        text = text[: found.end(1)] + write(figures) + text[found.start(2) :]
+    return text
+
+
+# --------------------------------------------------------------------------------------------------- again
+
+
+def disagreements(stored: Path, fresh: Path) -> Iterator[str]:
+    """A line for every headline of `fresh` outside the interval of the stored answers to the same questions."""
+    old, new = RunRecord.read(stored).results(tasks.get), RunRecord.read(fresh).results(tasks.get)
+    for (model, name), found in new.items():
+        if model.startswith("baseline:") or not found:
+            continue
+        task, ids = tasks.get(name), {result.example.id for result in found}
+        before = task.score([result for result in old[model, name] if result.example.id in ids])[task.headline]
+        after = task.score(found)[task.headline]
+        agrees = before.low <= after.value <= before.high
+        print(
+            f"{'agrees' if agrees else 'DIFFERS'}  {model}  {name}  {task.headline}  {cell(before)}  now {after.value:.3f}"
+        )
+        if not agrees:
+            yield name
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("measure")
+    one.add_argument("model", help="a run's name")
+    one.add_argument("--limit", type=int, default=0, help="at most so many test examples of each task")
+    commands.add_parser("page")
+    two = commands.add_parser("again")
+    two.add_argument("--items", type=int, default=200, help="at most so many test examples of each task")
+    given = parser.parse_args()
+    if given.command == "measure":
+        out = Path("runs") / given.model / "bench-flagship.jsonl"
+        print(
+            bench.render_text(bench.table(measure(given.model, load_model(given.model), out, given.limit or None)))
+        )
+    elif given.command == "page":
+        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), Figures.read()), encoding="utf-8")
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            fresh = measure(TRUNK, load_model(str(CHECKPOINT)), Path(folder) / "again.jsonl", given.items)
+            sys.exit(1 if list(disagreements(RESULTS / f"{TRUNK}.jsonl.gz", fresh)) else 0)
+
+
+if __name__ == "__main__":
+    main()
