@@ -164,6 +164,35 @@ def report(
 
 
 @app.command()
+def ship(
+    run: Annotated[str, typer.Argument(help="A run folder or name.")],
+    out: Annotated[Path, typer.Option(help="Folder; checkpoints/RUN by default.")] = Path(),
+    record: Annotated[
+        list[Path] | None,
+        typer.Option(help="Records that its page tells of; those of the run by default. May be given often."),
+    ] = None,
+) -> None:
+    """Make the checkpoint of a run ready for others: bfloat16 weights, a page with all results, the training curve.
+
+    Records of other weights, such as those of the run before they were rounded, are left out of the page: benchmark the
+    shipped folder, and ship again.
+    """
+    from mmai_gym import models
+    from mmai_gym import report as room
+
+    folder = models.run_folder_of(run)
+    target = Path("checkpoints") / folder.name if out == Path() else out
+    shipped = room.ship(folder, target, record or models.records_in(folder))
+    for path in shipped.left_out:
+        stderr.print(f"not on the page, since it is about other weights: {path}", markup=False)
+    if not shipped.told:
+        stderr.print(
+            f"no record is about these weights yet; run: mmai-gym bench {target} --suite SUITE", markup=False
+        )
+    print(target.resolve())
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/demo"),
 ) -> None:

@@ -52,6 +52,8 @@ def save(
         tokenizer.save_pretrained(fresh)
         (fresh / CARD).write_text(text + "\n", encoding="utf-8")
         fresh.chmod(0o755)
+        for path in fresh.iterdir():
+            path.chmod(0o644)  # safetensors writes for its owner alone
         _flush(fresh)
         _swap(fresh, folder)
     finally:

@@ -8,7 +8,7 @@ from mmai_gym.models.baselines import BASELINES, Baseline, TrainingSets, baselin
 from mmai_gym.models.endpoint import Asking, EndpointModel
 from mmai_gym.models.inference import InferenceRecipe, calibrate
 from mmai_gym.models.lfm_model import LFMModel
-from mmai_gym.models.loading import default_model, find_records, load_model, record_path
+from mmai_gym.models.loading import default_model, find_records, load_model, record_path, records_in, run_folder_of
 
 __all__ = [
     "BASELINES",
@@ -25,4 +25,6 @@ __all__ = [
     "find_records",
     "load_model",
     "record_path",
+    "records_in",
+    "run_folder_of",
 ]

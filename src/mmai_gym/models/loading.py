@@ -161,9 +161,23 @@ def find_records(run: str) -> tuple[list[Path], Path | None]:
     if Path(run).is_file():
         path = Path(run)
         return [path], path.parent if (path.parent / IN_RUN).is_dir() else None
-    folder = _named_run(run) or _folder(run)
-    folder = folder.parent if folder.name == IN_RUN else folder
-    records = sorted([*folder.glob("bench-*.jsonl"), *folder.glob("bench-*.jsonl.gz")])
+    folder = _named_run(run) or run_folder_of(run)
+    records = records_in(folder)
     if not records:
         raise UsageError(f"{folder} holds no benchmark record; run `mmai-gym bench {run}` first")
     return records, folder
+
+
+def run_folder_of(run: str) -> Path:
+    """The folder of a run that was trained here, by its name, its folder or that of its checkpoint.
+
+    Raises:
+        UsageError: there is none.
+    """
+    folder = _folder(run)
+    return folder.parent if folder.name == IN_RUN else folder
+
+
+def records_in(folder: Path) -> list[Path]:
+    """The benchmark records in a run folder."""
+    return sorted([*folder.glob("bench-*.jsonl"), *folder.glob("bench-*.jsonl.gz")])

@@ -1,7 +1,11 @@
-"""The report of a run: one self-contained HTML file. Importing it loads no plotting or drawing library."""
+"""What is shown of a run: its report, one self-contained HTML file, and its checkpoint made ready for others.
+
+Importing it loads no plotting or drawing library.
+"""
 
 from __future__ import annotations
 
 from mmai_gym.report.page import write_report
+from mmai_gym.report.shipping import Shipped, ship
 
-__all__ = ["write_report"]
+__all__ = ["Shipped", "ship", "write_report"]

@@ -27,6 +27,16 @@ _PAGE_COLOURS = {
     SECOND: "var(--second)",
     SHEET: "var(--page)",
 }
+_PRINTED = {
+    INK: "#1c2329",
+    MUTED: "#5a6670",
+    LINE: "#dbe1e6",
+    ACCENT: "#0b6f73",
+    SECOND: "#b4570c",
+    SHEET: "#ffffff",
+}
+"""On paper, and on pages that are not ours."""
+_WIDE = (7.6, 3.4)
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mmai-gym",
@@ -62,6 +72,10 @@ def plot(draw: Callable[[Any], None], size: tuple[float, float], prefix: str, la
     Raises:
         MissingExtra: matplotlib is not installed.
     """
+    return inline_svg(_svg(draw, size), prefix, label, _PAGE_COLOURS)
+
+
+def _svg(draw: Callable[[Any], None], size: tuple[float, float], paper: str = "none") -> str:
     require("matplotlib", extra="bench")
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -69,22 +83,32 @@ def plot(draw: Callable[[Any], None], size: tuple[float, float], prefix: str, la
 
     with mpl.rc_context(_STYLE):
         # A bare Figure: pyplot would keep it alive and pick a backend for the whole process.
-        figure = Figure(figsize=size, layout="constrained", facecolor="none")
+        figure = Figure(figsize=size, layout="constrained", facecolor=paper)
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return inline_svg(buffer.getvalue(), prefix, label, _PAGE_COLOURS)
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
 
 
-def training_curve(
-    train: Sequence[tuple[float, float]],
-    valid: Sequence[tuple[float, float]],
-    stages: Sequence[tuple[float, str]],
-    prefix: str,
-) -> Markup:
+Points = Sequence[tuple[float, float]]
+
+
+def training_curve(train: Points, valid: Points, stages: Sequence[tuple[float, str]], prefix: str) -> Markup:
     """Loss and validation loss, each a list of (tokens, nats); `stages` are the tokens at which each begins."""
+    draw = _training(train, valid, stages)
+    return plot(draw, _WIDE, prefix, "Training and validation loss during training")
 
+
+def training_picture(train: Points, valid: Points, stages: Sequence[tuple[float, str]]) -> str:
+    """The same as an SVG file of its own, on white."""
+    drawn = _svg(_training(train, valid, stages), _WIDE, SHEET)
+    for stand_in, colour in _PRINTED.items():
+        drawn = drawn.replace(stand_in, colour)
+    return drawn
+
+
+def _training(train: Points, valid: Points, stages: Sequence[tuple[float, str]]) -> Callable[[Any], None]:
     def draw(axes: Any) -> None:
         if train:
             x, loss = np.array(train).T
@@ -107,7 +131,7 @@ def training_curve(
         axes.xaxis.set_major_formatter(_thousands)
         axes.legend(loc="upper right")
 
-    return plot(draw, (7.6, 3.4), prefix, "Training and validation loss during training")
+    return draw
 
 
 def parity(measured: Sequence[float], predicted: Sequence[float], unit: str, prefix: str, label: str) -> Markup:
