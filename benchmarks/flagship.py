@@ -4,8 +4,9 @@
     python benchmarks/flagship.py page                        # every table of docs/flagship.md, from docs/results
     python benchmarks/flagship.py again --items 200           # asks the shipped checkpoint again and compares
 
-- measure: the trunk answers the suite `flagship`, with itself as the forward model of the round trips; a fork answers the
-  test set of its own split, beside the baselines that the suite `activity` calls trivial. Stopped, it goes on.
+- measure: the trunk answers the suite `flagship`, a record for each family, with itself as the forward model of the round
+  trips; a fork answers the test set of its own split, beside the baselines that the suite `activity` calls trivial.
+  Stopped, it goes on; two families can be measured at the same time, each on a core of its own.
 - page: no inference; what stands between the marks of a table is written anew.
 - again: the same test questions, at most so many of each task, to the checkpoint in checkpoints/flagship. A headline agrees
   if it lies in the 95 % interval of the stored answers to those very questions. Exits with 1 if one does not.
@@ -46,25 +47,36 @@ RIVAL = "TxGemma-27B"
 # --------------------------------------------------------------------------------------------------- runs
 
 
-def suite_of(model: str) -> bench.Suite:
-    """What a trunk or a fork is asked."""
-    if model not in FORKS:
-        return bench.load_suite("flagship")
-    task = FORKS[model]
-    family = next(one for one in bench.load_suite("activity").families if task in one.tasks)
-    return bench.Suite(
-        name=model, baselines=family.trivial, family=(family.model_copy(update={"tasks": (task,), "seeds": 1}),)
-    )
+def suites_of(model: str) -> dict[str, bench.Suite]:
+    """What a trunk or a fork is asked, by the name of the record: one family in each."""
+    if model in FORKS:
+        task = FORKS[model]
+        family = next(one for one in bench.load_suite("activity").families if task in one.tasks)
+        alone = family.model_copy(update={"tasks": (task,), "seeds": 1})
+        return {model: bench.Suite(name=model, baselines=family.trivial, family=(alone,))}
+    whole = bench.load_suite("flagship")
+    named = {f"{TRUNK}-{family.name.replace('/', '-')}": family for family in whole.families}
+    return {name: whole.model_copy(update={"name": name, "families": (family,)}) for name, family in named.items()}
 
 
-def measure(name: str, model: Model, out: Path, limit: int | None) -> Path:
-    """The record of one run, finished."""
+def measure(name: str, model: Model, folder: Path, wanted: Sequence[str], limit: int | None) -> list[Path]:
+    """The records of one run, finished; of some of its families only, where `wanted` names any."""
 
     def progress(done: int, total: int, what: str) -> None:
         print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
 
-    forward = None if name in FORKS else model
-    return bench.run(model, suite_of(name), out, limit=limit, progress=progress, forward=forward)
+    return [
+        bench.run(
+            model,
+            suite,
+            folder / f"bench-{record}.jsonl",
+            limit=limit,
+            progress=progress,
+            forward=model if suite.families[0].forward else None,
+        )
+        for record, suite in suites_of(name).items()
+        if not wanted or suite.families[0].name in wanted
+    ]
 
 
 # --------------------------------------------------------------------------------------------------- figures
@@ -74,24 +86,27 @@ def measure(name: str, model: Model, out: Path, limit: int | None) -> Path:
 class Figures:
     """What the stored records say."""
 
-    records: Mapping[str, bench.Table]
+    estimates: Mapping[tuple[str, str, str], Estimate]
+    """By task, metric and model."""
 
     @classmethod
     def read(cls) -> Figures:
         """Of the records that are there."""
-        names = [TRUNK, *FORKS, "templates", "cold-drug-pair-boosting", "cold-drug-kronrls"]
-        paths = {name: RESULTS / f"{name}.jsonl.gz" for name in names}
-        return cls({name: bench.table(path) for name, path in paths.items() if path.is_file()})
+        names = [name for model in (TRUNK, *FORKS) for name in suites_of(model)]
+        names += ["templates", "cold-drug-pair-boosting", "cold-drug-kronrls"]
+        found: dict[tuple[str, str, str], Estimate] = {}
+        for path in (RESULTS / f"{name}.jsonl.gz" for name in names):
+            for row in bench.table(path).rows if path.is_file() else ():
+                found.setdefault((row.task, row.metric, row.model), row.estimate)
+        return cls(found)
 
-    def estimate(self, record: str, task: str, metric: str, model: str) -> Estimate | None:
+    def estimate(self, task: str, metric: str, model: str) -> Estimate | None:
         """One number with its interval; None where it was not measured."""
-        found = self.records.get(record)
-        rows = found.rows if found else ()
-        return next((r.estimate for r in rows if (r.task, r.metric, r.model) == (task, metric, model)), None)
+        return self.estimates.get((task, metric, model))
 
     def mean(self, of: Sequence[str], metric: str, model: str) -> float | None:
-        """The mean of a metric of the trunk over tasks."""
-        found = [self.estimate(TRUNK, task, metric, model) for task in of]
+        """The mean of a metric over tasks."""
+        found = [self.estimate(task, metric, model) for task in of]
         known = [one.value for one in found if one is not None]
         return statistics.mean(known) if len(known) == len(found) and found else None
 
@@ -105,7 +120,7 @@ def rivals(figures: Figures) -> list[tuple[str, Estimate, float]]:
     """Of each endpoint that the rival has published: the task, the LFM in 20 written forms, and the rival's value."""
     found = []
     for task in tasks.match("admet"):
-        mine = figures.estimate(TRUNK, task, tasks.get(task).headline, AUGMENTED)
+        mine = figures.estimate(task, tasks.get(task).headline, AUGMENTED)
         theirs = [one for one in bench.published_for(task, {}) if one.model == RIVAL]
         if mine is not None and theirs:
             found.append((task, mine, theirs[0].value))
@@ -147,9 +162,9 @@ class Aim:
     places: int = 2
 
 
-def _of(record: str, task: str, metric: str, model: str, scale: float = 1.0) -> Callable[[Figures], float | None]:
+def _of(task: str, metric: str, model: str, scale: float = 1.0) -> Callable[[Figures], float | None]:
     def read(figures: Figures) -> float | None:
-        found = figures.estimate(record, task, metric, model)
+        found = figures.estimate(task, metric, model)
         return None if found is None else scale * found.value
 
     return read
@@ -168,13 +183,13 @@ def _beaten(figures: Figures) -> float | None:
 
 
 AIMS = (
-    Aim("USPTO-50k, top-1 %, no test augmentation", 35, 45, 50, _of(TRUNK, RETRO, "top_1", TRUNK, 100), 1),
-    Aim("USPTO-50k, top-1 %, 20 written forms", 40, 50, 56, _of(TRUNK, RETRO, "top_1", AUGMENTED, 100), 1),
+    Aim("USPTO-50k, top-1 %, no test augmentation", 35, 45, 50, _of(RETRO, "top_1", TRUNK, 100), 1),
+    Aim("USPTO-50k, top-1 %, 20 written forms", 40, 50, 56, _of(RETRO, "top_1", AUGMENTED, 100), 1),
     Aim(f"TDC endpoints better than {RIVAL}, of 18", 3, 6, 13, _beaten, 0),
-    Aim("MuMO BDQ, 20 samples, success at similarity ≥ .4", 0.40, 0.65, 0.90, _of(TRUNK, BDQ, "success", TRUNK)),
-    Aim("MuMO BDQ, first answer", 0.12, 0.25, 0.40, _of(TRUNK, BDQ, "success_first", TRUNK)),
+    Aim("MuMO BDQ, 20 samples, success at similarity ≥ .4", 0.40, 0.65, 0.90, _of(BDQ, "success", TRUNK)),
+    Aim("MuMO BDQ, first answer", 0.12, 0.25, 0.40, _of(BDQ, "success_first", TRUNK)),
     *(
-        Aim(f"{what}, CI", *steps, _of(fork, FORKS[fork], "concordance_index", fork), 3)
+        Aim(f"{what}, CI", *steps, _of(FORKS[fork], "concordance_index", fork), 3)
         for what, fork, steps in (
             ("Davis, random", "flagship-davis-random", (0.85, 0.88, 0.91)),
             ("KIBA, random", "flagship-kiba-random", (0.80, 0.85, 0.90)),
@@ -218,12 +233,12 @@ def retrosynthesis(figures: Figures) -> str:
         ("LFM, answers that make the product again first", TRUNK, "reranked_"),
         ("LFM, 20 written forms", AUGMENTED, ""),
         ("LFM, 20 written forms, re-ranked", AUGMENTED, "reranked_"),
-        ("the constant answer or a copy, whichever is better", "baseline:copy", ""),
+        ("a copy of the product", "baseline:copy", ""),
         ("five nearest products' reactants", "baseline:nearest", ""),
     ):
-        found = [figures.estimate(TRUNK, RETRO, f"{prefix}top_{k}", model) for k in ranks]
+        found = [figures.estimate(RETRO, f"{prefix}top_{k}", model) for k in ranks]
         rows.append((what, *(cell(one, 100) for one in found)))
-    templates = [figures.estimate("templates", RETRO, f"top_{k}", "baseline:templates") for k in ranks]
+    templates = [figures.estimate(RETRO, f"top_{k}", "baseline:templates") for k in ranks]
     rows.append(("templates of similar reactions, all 5,007 products", *(cell(one, 100) for one in templates)))
     return rows_of(("", *(f"top-{k} %" for k in ranks)), *rows)
 
@@ -235,7 +250,7 @@ def admet(figures: Figures) -> str:
     for task in tasks.match("admet"):
         metric = tasks.get(task).headline
         mine = [
-            figures.estimate(TRUNK, task, metric, model)
+            figures.estimate(task, metric, model)
             for model in (TRUNK, AUGMENTED, "baseline:constant", "baseline:nearest")
         ]
         rival = theirs.get(task)
@@ -259,7 +274,7 @@ def optimization(figures: Figures) -> str:
     """Best of 20, beside what needs no chemistry."""
     metrics = ("success", "success_at_0.6", "success_first", "protocol_success", "validity")
     rows = [
-        (what, *(cell(figures.estimate(TRUNK, BDQ, metric, model)) for metric in metrics))
+        (what, *(cell(figures.estimate(BDQ, metric, model)) for metric in metrics))
         for what, model in (
             ("LFM", TRUNK),
             ("one good molecule for every input", "baseline:good-constant"),
@@ -283,13 +298,13 @@ def activity(figures: Figures) -> str:
     rows = []
     for fork, task in FORKS.items():
         found = [
-            figures.estimate(fork, task, metric, model)
+            figures.estimate(task, metric, model)
             for model in (fork, "baseline:mean-by-partner")
             for metric in ("concordance_index", "mse")
         ]
         special = [
-            figures.estimate(record, task, "concordance_index", f"baseline:{record.removeprefix('cold-drug-')}")
-            for record in ("cold-drug-pair-boosting", "cold-drug-kronrls")
+            figures.estimate(task, "concordance_index", model)
+            for model in ("baseline:pair-boosting", "baseline:kronrls")
         ]
         rows.append((task.removeprefix("activity/"), *map(cell, (*found, *special))))
     head = (
@@ -312,8 +327,8 @@ def groups(figures: Figures) -> str:
         for metric in [tasks.get(name).headline]
         for mine, constant in [
             (
-                figures.estimate(TRUNK, name, metric, TRUNK),
-                figures.estimate(TRUNK, name, metric, "baseline:constant"),
+                figures.estimate(name, metric, TRUNK),
+                figures.estimate(name, metric, "baseline:constant"),
             )
         ]
     ]
@@ -337,10 +352,10 @@ def filled(text: str, figures: Figures) -> str:
         ValueError: the page has no place for a table.
     """
     for name, write in TABLES.items():
-        place = re.compile(rf"(<!-- table: {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        place = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if (found := place.search(text)) is None:
             raise ValueError(f"{PAGE} has no place for the table {name!r}")
-        text = text[: found.end(1)] + write(figures) + text[found.start(2) :]
+        text = f"{text[: found.end(1)]}{write(figures)}\n{text[found.start(2) :]}"
     return text
 
 
@@ -369,22 +384,27 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("measure")
     one.add_argument("model", help="a run's name")
+    one.add_argument(
+        "--family", action="append", default=[], help="this family of the suite alone; may be given often"
+    )
     one.add_argument("--limit", type=int, default=0, help="at most so many test examples of each task")
     commands.add_parser("page")
     two = commands.add_parser("again")
     two.add_argument("--items", type=int, default=200, help="at most so many test examples of each task")
     given = parser.parse_args()
     if given.command == "measure":
-        out = Path("runs") / given.model / "bench-flagship.jsonl"
-        print(
-            bench.render_text(bench.table(measure(given.model, load_model(given.model), out, given.limit or None)))
-        )
+        model = CHECKPOINT if given.model == TRUNK else Path("runs") / given.model
+        folder = Path("runs") / given.model
+        for path in measure(given.model, load_model(str(model)), folder, given.family, given.limit or None):
+            print(bench.render_text(bench.table(path)))
     elif given.command == "page":
         PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), Figures.read()), encoding="utf-8")
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            fresh = measure(TRUNK, load_model(str(CHECKPOINT)), Path(folder) / "again.jsonl", given.items)
-            sys.exit(1 if list(disagreements(RESULTS / f"{TRUNK}.jsonl.gz", fresh)) else 0)
+        with tempfile.TemporaryDirectory() as folder_:
+            fresh = measure(TRUNK, load_model(str(CHECKPOINT)), Path(folder_), (), given.items)
+            stored = [RESULTS / f"{path.name.removeprefix('bench-')}.gz" for path in fresh]
+            differing = [line for pair in zip(stored, fresh, strict=True) for line in disagreements(*pair)]
+            sys.exit(1 if differing else 0)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import math
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,17 @@ def test_the_figures_of_templates_are_those_of_the_record() -> None:
     for metric, value in told.items():
         assert value == pytest.approx([found[metric].value, found[metric].low, found[metric].high])
     assert stated["n"] == 5007 and "of 5007 items" in found["top_1"].method
+
+
+@pytest.mark.data
+def test_the_page_of_the_flagship_says_what_its_records_say() -> None:
+    spec = importlib.util.spec_from_file_location("flagship_page", ROOT / "benchmarks" / "flagship.py")
+    assert spec is not None and spec.loader is not None
+    flagship = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = flagship  # where its dataclasses look for their module
+    spec.loader.exec_module(flagship)
+    page = flagship.PAGE.read_text(encoding="utf-8")
+    assert flagship.filled(page, flagship.Figures.read()) == page
 
 
 NUMBER = r"−?\d[\d,]*(?:\.\d+)?"
