@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules import Conformer, embed, from_xyz, to_xyz
+from mmai_gym.molecules import Conformer, embed, from_plain_xyz, from_xyz, shows_its_stereo, to_xyz
+from mmai_gym.sources import qm9
 
 
 def test_embedding_is_reproducible_and_follows_the_seed() -> None:
@@ -80,3 +83,18 @@ def test_an_impossible_cage_has_no_conformer() -> None:
 def test_coordinates_must_fit_the_atoms() -> None:
     with pytest.raises(InvalidMolecule, match="shape"):
         Conformer(("C", "C"), np.zeros((1, 3)), "CC")
+
+
+@pytest.mark.data
+def test_the_stereo_that_is_told_of_a_geometry_is_told_of_it_again() -> None:
+    """In one of these, a strained cage, the neighbours of a carbon lie on one side: its hand depends on the atoms' order."""
+    read = []
+    for row in qm9.molecules():
+        atoms = (
+            f"{symbol} {x:.6f} {y:.6f} {z:.6f}"
+            for symbol, (x, y, z) in zip(row.symbols, row.coordinates, strict=True)
+        )
+        with contextlib.suppress(InvalidMolecule):
+            read.append(from_plain_xyz("\n".join((str(len(row.symbols)), "", *atoms))))
+    assert len(read) > 2_800
+    assert [found.smiles for found in read if not shows_its_stereo(found)] == []

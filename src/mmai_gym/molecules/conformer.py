@@ -19,7 +19,7 @@ from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from mmai_gym.contracts import InvalidMolecule
 from mmai_gym.molecules.fidelity import plain, read_smiles
-from mmai_gym.molecules.smiles import output_order, write
+from mmai_gym.molecules.smiles import canonical, output_order, write
 from mmai_gym.molecules.toolkit import Mol, parse, shown
 
 MAX_LIGAND_ATOMS = 1_000
@@ -33,6 +33,8 @@ _GAP = 3.0
 """Å between the parts of a mixture, before a force field draws them together."""
 _MMFF_STEPS = 500
 _KEY = "key"
+_FACES = np.array([[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
+"""The faces of a tetrahedron, each with the same side out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,8 +170,8 @@ def from_mol(mol: Mol) -> Conformer:
     """The conformer that RDKit's molecule has, its SMILES with the stereo that the coordinates show.
 
     Raises:
-        InvalidMolecule: no 3D conformer, hydrogens that have no coordinates, coordinates that are not numbers, or
-            more than MAX_LIGAND_ATOMS atoms.
+        InvalidMolecule: no 3D conformer, hydrogens that have no coordinates, coordinates that are not numbers, more than
+            MAX_LIGAND_ATOMS atoms, or stereo that the coordinates do not tell.
     """
     if mol.GetNumConformers() == 0 or not mol.GetConformer().Is3D():
         raise InvalidMolecule("the molecule has no coordinates in 3D")
@@ -183,14 +185,44 @@ def from_mol(mol: Mol) -> Conformer:
         raise InvalidMolecule(
             f"{missing} hydrogens have no coordinates; add them with Chem.AddHs(mol, addCoords=True) first"
         )
-    smiles, order = _order(mol)
+    seen = Chem.Mol(mol)
+    Chem.AssignStereochemistryFrom3D(seen)
+    found = _ordered(seen, positions)
+    if not _has_open_centre(seen, positions) or shows_its_stereo(found):
+        return found
+    # In another order of the atoms the centre has another hand. The one in the order of its SMILES can be read again.
+    seen = to_mol(found)
+    Chem.AssignStereochemistryFrom3D(seen)
+    found = _ordered(seen, found.coordinates)
+    if not shows_its_stereo(found):
+        raise InvalidMolecule(f"the coordinates do not tell the stereo of {shown(found.smiles)}")
+    return found
+
+
+def _has_open_centre(mol: Mol, positions: npt.NDArray[np.float64]) -> bool:
+    """Whether the four neighbours of a stereo centre lie on one side of it, as in a strained cage: its hand, which RDKit
+    tells from three of them, then depends on which three."""
+    centres = [
+        (atom.GetIdx(), *(other.GetIdx() for other in atom.GetNeighbors()))
+        for atom in mol.GetAtoms()
+        if atom.GetChiralTag() != Chem.ChiralType.CHI_UNSPECIFIED and atom.GetDegree() == 4
+    ]
+    if not centres:
+        return False
+    corners = positions[centres]
+    legs = corners[:, 1:] - corners[:, :1]
+    volumes = np.linalg.det(legs[:, _FACES])
+    return bool((np.sign(volumes) != np.sign(volumes[:, :1])).any())
+
+
+def _ordered(seen: Mol, positions: npt.NDArray[np.float64]) -> Conformer:
+    """The conformer of a molecule with all its hydrogens, whose stereo is known, in the order of its SMILES."""
+    smiles, order = _order(seen)
     return Conformer(symbols_of(with_hydrogens(smiles)), positions[order], smiles)
 
 
-def _order(mol: Mol) -> tuple[str, list[int]]:
+def _order(seen: Mol) -> tuple[str, list[int]]:
     """The SMILES of a molecule with all its hydrogens, and its atoms in the order of a Conformer of that text."""
-    seen = Chem.Mol(mol)
-    Chem.AssignStereochemistryFrom3D(seen)
     for atom in seen.GetAtoms():
         atom.SetIntProp(_KEY, atom.GetIdx())
         atom.SetAtomMapNum(0)
@@ -199,12 +231,12 @@ def _order(mol: Mol) -> tuple[str, list[int]]:
     heavy = [bare.GetAtomWithIdx(index).GetIntProp(_KEY) for index in output_order(bare)]
     kept = set(heavy)
     hydrogens = [
-        [other.GetIdx() for other in mol.GetAtomWithIdx(index).GetNeighbors() if other.GetIdx() not in kept]
+        [other.GetIdx() for other in seen.GetAtomWithIdx(index).GetNeighbors() if other.GetIdx() not in kept]
         for index in heavy
     ]
     # RDKit adds them atom by atom, which is the order of the text.
     order = heavy + [index for group in hydrogens for index in group]
-    if sorted(order) != list(range(mol.GetNumAtoms())):
+    if sorted(order) != list(range(seen.GetNumAtoms())):
         raise InvalidMolecule(f"the hydrogens of {shown(smiles)} cannot be told apart from its other atoms")
     return smiles, order
 
@@ -262,7 +294,11 @@ def shows_its_stereo(conformer: Conformer) -> bool:
     """
     mol = to_mol(conformer)
     Chem.AssignStereochemistryFrom3D(mol)
-    return Chem.RemoveHs(mol).HasSubstructMatch(parse(conformer.smiles), useChirality=True)
+    seen = Chem.RemoveHs(mol)
+    if seen.HasSubstructMatch(parse(conformer.smiles), useChirality=True):
+        return True
+    # In a symmetric cage RDKit may find no match, though it is the same molecule. Read as texts the two are alike.
+    return canonical(write(seen)) == canonical(conformer.smiles)
 
 
 def as_coordinates(rows: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
