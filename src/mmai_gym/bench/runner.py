@@ -77,8 +77,9 @@ def run(
     # Missing libraries and data shall show before the first hour of inference, not after it.
     training = TrainingSets()
     models: list[Model] = [model, *(baseline(name, training) for name in suite.baselines if name != model.name)]
+    # Last, since it takes as long as all others together: a run that is stopped in it has all other rows.
     copies = dict.fromkeys(family.augmented for family in suite.families if family.augmented)
-    models[1:1] = [Augmented(model, count) for count in copies]
+    models += [Augmented(model, count) for count in copies]
     work = [
         Work(family, task, _together(task, subset(task.examples(split), family.least(limit))))
         for family in suite.families
