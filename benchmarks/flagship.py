@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import statistics
 import sys
@@ -117,10 +118,10 @@ def clean_booleans() -> list[str]:
 
 
 def rivals(figures: Figures) -> list[tuple[str, Estimate, float]]:
-    """Of each endpoint that the rival has published: the task, the LFM in 20 written forms, and the rival's value."""
+    """Of each endpoint that the rival has published: the task, the LFM asked once, and the rival's value."""
     found = []
     for task in tasks.match("admet"):
-        mine = figures.estimate(task, tasks.get(task).headline, AUGMENTED)
+        mine = figures.estimate(task, tasks.get(task).headline, TRUNK)
         theirs = [one for one in bench.published_for(task, {}) if one.model == RIVAL]
         if mine is not None and theirs:
             found.append((task, mine, theirs[0].value))
@@ -136,8 +137,8 @@ def won(mine: Estimate, theirs: float) -> bool:
 
 
 def cell(estimate: Estimate | None, scale: float = 1.0) -> str:
-    """Value and interval; a dash for what was not measured."""
-    if estimate is None:
+    """Value and interval; a dash for what was not measured, or is not defined."""
+    if estimate is None or math.isnan(estimate.value):
         return "–"
     places = 1 if scale > 1.0 else 3
     value, low, high = (f"{scale * x:.{places}f}" for x in (estimate.value, estimate.low, estimate.high))
@@ -254,19 +255,9 @@ def admet(figures: Figures) -> str:
             for model in (TRUNK, AUGMENTED, "baseline:constant", "baseline:nearest")
         ]
         rival = theirs.get(task)
-        best = mine[1]
-        mark = " *" if rival is not None and best is not None and won(best, rival) else ""
+        ours = [f"{cell(one)}{' *' if rival is not None and one and won(one, rival) else ''}" for one in mine[:2]]
         written = "–" if rival is None else f"{rival:g}"
-        rows.append(
-            (
-                task.removeprefix("admet/"),
-                metric,
-                cell(mine[0]),
-                f"{cell(best)}{mark}",
-                *map(cell, mine[2:]),
-                written,
-            )
-        )
+        rows.append((task.removeprefix("admet/"), metric, *ours, *map(cell, mine[2:]), written))
     return rows_of(("endpoint", "metric", "LFM", "LFM, 20 written forms", "constant", "nearest", RIVAL), *rows)
 
 
