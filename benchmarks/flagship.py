@@ -8,8 +8,9 @@
   trips; a fork answers the test set of its own split, beside the baselines that the suite `activity` calls trivial.
   Stopped, it goes on; two families can be measured at the same time, each on a core of its own.
 - page: no inference; what stands between the marks of a table is written anew.
-- again: the same test questions, at most so many of each task, to the checkpoint in checkpoints/flagship. A headline agrees
-  if it lies in the 95 % interval of the stored answers to those very questions. Exits with 1 if one does not.
+- again: the same test questions, at most so many of each task and each in one written form, to the checkpoint in
+  checkpoints/flagship. A headline agrees if it lies in the 95 % interval of the stored answers to those very questions.
+  Exits with 1 if one does not.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ def suites_of(model: str) -> dict[str, bench.Suite]:
     return {name: whole.model_copy(update={"name": name, "families": (family,)}) for name, family in named.items()}
 
 
-def measure(name: str, model: Model, folder: Path, wanted: Sequence[str], limit: int | None) -> list[Path]:
+def measure(
+    suites: Mapping[str, bench.Suite], model: Model, folder: Path, wanted: Sequence[str], limit: int | None
+) -> list[Path]:
     """The records of one run, finished; of some of its families only, where `wanted` names any."""
 
     def progress(done: int, total: int, what: str) -> None:
@@ -75,9 +78,15 @@ def measure(name: str, model: Model, folder: Path, wanted: Sequence[str], limit:
             progress=progress,
             forward=model if suite.families[0].forward else None,
         )
-        for record, suite in suites_of(name).items()
+        for record, suite in suites.items()
         if not wanted or suite.families[0].name in wanted
     ]
+
+
+def once(suite: bench.Suite) -> bench.Suite:
+    """The suite without baselines, round trips and further written forms: what its headlines need."""
+    families = tuple(family.model_copy(update={"augmented": 0, "forward": ""}) for family in suite.families)
+    return suite.model_copy(update={"baselines": (), "families": families})
 
 
 # --------------------------------------------------------------------------------------------------- figures
@@ -357,8 +366,6 @@ def disagreements(stored: Path, fresh: Path) -> Iterator[str]:
     """A line for every headline of `fresh` outside the interval of the stored answers to the same questions."""
     old, new = RunRecord.read(stored).results(tasks.get), RunRecord.read(fresh).results(tasks.get)
     for (model, name), found in new.items():
-        if model.startswith("baseline:") or not found:
-            continue
         task, ids = tasks.get(name), {result.example.id for result in found}
         before = task.score([result for result in old[model, name] if result.example.id in ids])[task.headline]
         after = task.score(found)[task.headline]
@@ -386,13 +393,16 @@ def main() -> None:
     if given.command == "measure":
         model = CHECKPOINT if given.model == TRUNK else Path("runs") / given.model
         folder = Path("runs") / given.model
-        for path in measure(given.model, load_model(str(model)), folder, given.family, given.limit or None):
+        for path in measure(
+            suites_of(given.model), load_model(str(model)), folder, given.family, given.limit or None
+        ):
             print(bench.render_text(bench.table(path)))
     elif given.command == "page":
         PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), Figures.read()), encoding="utf-8")
     else:
         with tempfile.TemporaryDirectory() as folder_:
-            fresh = measure(TRUNK, load_model(str(CHECKPOINT)), Path(folder_), (), given.items)
+            suites = {name: once(suite) for name, suite in suites_of(TRUNK).items()}
+            fresh = measure(suites, load_model(str(CHECKPOINT)), Path(folder_), (), given.items)
             stored = [RESULTS / f"{path.name.removeprefix('bench-')}.gz" for path in fresh]
             differing = [line for pair in zip(stored, fresh, strict=True) for line in disagreements(*pair)]
             sys.exit(1 if differing else 0)

@@ -113,7 +113,7 @@ class Decoder:
         if n < 1 or any(value <= 0.0 for value in temperatures) or any(not 0.0 < p <= 1.0 for p in masses):
             raise UsageError(
                 f"cannot sample with n={n}, temperature={temperature}, top_p={top_p}; "
-                "n must be at least 1, temperature above 0 (beam width 1 is greedy), top_p in (0, 1]"
+                "n must be at least 1, temperature above 0 (for the best continuation use beam), top_p in (0, 1]"
             )
         if len(seeds) != len(prompts):
             raise UsageError(f"{len(seeds)} seeds for {len(prompts)} prompts; give one seed per prompt")

@@ -89,8 +89,10 @@ def _summary(card: Mapping[str, Any], taught: Mapping[str, Any]) -> str:
         if card.get("recipe", {}).get("arch") == "transformer"
         else "a Liquid Foundation Model (gated short convolutions and grouped-query attention)"
     )
+    base = card.get("recipe", {}).get("base")
+    trained = f"trained on from `{base}`" if base else "trained from scratch"
     return (
-        f"{card['parameters'] / 1e6:.1f}M parameters, {arch}, trained from scratch on {card['tokens'] / 1e6:.1f}M tokens of "
+        f"{card['parameters'] / 1e6:.1f}M parameters, {arch}, {trained} on {card['tokens'] / 1e6:.1f}M tokens of "
         f"{len(taught)} families of questions about molecules with MMAI Gym {__version__}. It reads SMILES and answers in "
         "classes, numbers, atoms and molecules."
     )
