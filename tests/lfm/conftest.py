@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 pytest.importorskip("torch")
@@ -14,13 +12,9 @@ from mmai_gym.lfm.presets import Preset, config
 from mmai_gym.lfm.tokenizer import build_tokenizer
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads cost more than they give on matrices this small, and much more on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+@pytest.fixture(scope="module", autouse=True)
+def always_one_thread(one_thread: None) -> None:
+    """In every module of this folder."""
 
 
 @pytest.fixture(scope="session")

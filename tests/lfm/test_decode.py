@@ -283,7 +283,7 @@ def test_bad_requests_are_refused_with_the_fix(decoder: Decoder) -> None:
         decoder.bin_probabilities(["<|bos|>" + "C" * 5000])
     with pytest.raises(UsageError, match="prompt 1 is empty"):
         decoder.beam(["<|bos|>", ""], 1, max_new_tokens=2)
-    with pytest.raises(UsageError, match="beam width 1 is greedy"):
+    with pytest.raises(UsageError, match="for the best continuation use beam"):
         decoder.sample(PROMPTS, 1, max_new_tokens=2, temperature=0.0, seeds=range(5))
     with pytest.raises(UsageError, match="one seed per prompt"):
         decoder.sample(PROMPTS, 1, max_new_tokens=2, seeds=[1])

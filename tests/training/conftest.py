@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,20 +8,15 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
 
-import torch
 import toy_tasks as toy
 
 from mmai_gym import tasks
 from mmai_gym.training import Recipe, parse_recipe
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads cost more than they give on matrices this small, and much more on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+@pytest.fixture(scope="module", autouse=True)
+def always_one_thread(one_thread: None) -> None:
+    """In every module of this folder."""
 
 
 @pytest.fixture(autouse=True)
