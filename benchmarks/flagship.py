@@ -369,7 +369,8 @@ def disagreements(stored: Path, fresh: Path) -> Iterator[str]:
         task, ids = tasks.get(name), {result.example.id for result in found}
         before = task.score([result for result in old[model, name] if result.example.id in ids])[task.headline]
         after = task.score(found)[task.headline]
-        agrees = before.low <= after.value <= before.high
+        undefined = math.isnan(before.value) and math.isnan(after.value)  # one class alone among these questions
+        agrees = undefined or before.low <= after.value <= before.high
         print(
             f"{'agrees' if agrees else 'DIFFERS'}  {model}  {name}  {task.headline}  {cell(before)}  now {after.value:.3f}"
         )
