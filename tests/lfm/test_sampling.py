@@ -146,7 +146,7 @@ def test_settings_that_do_not_fit_the_prompts_are_refused(
     decoder = Decoder(model, tokenizer)
     with pytest.raises(UsageError, match="2 values of temperature for 7 prompts"):
         decoder.sample(PROMPTS, 1, max_new_tokens=4, temperature=[1.0, 2.0], seeds=SEEDS)
-    with pytest.raises(UsageError, match="beam width 1 is greedy"):
+    with pytest.raises(UsageError, match="for the best continuation use beam"):
         decoder.sample(PROMPTS, 1, max_new_tokens=4, temperature=[1.0] * 6 + [0.0], seeds=SEEDS)
     with pytest.raises(UsageError, match="1 values of stop for 7 prompts"):
         decoder.beam(PROMPTS, 1, max_new_tokens=4, stop=["C"])
