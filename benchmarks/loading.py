@@ -1,34 +1,63 @@
-"""How long does it take to load the data, and how much memory? Data set by data set, in one process.
+"""How long does it take to load the data and to audit it, and how much memory?
 
-    python benchmarks/loading.py                       # the tasks of the core suite
+    python benchmarks/loading.py                       # the tasks of the core suite, data set by data set
     python benchmarks/loading.py --suite none admet    # any tasks
+    python benchmarks/loading.py --out docs/results/loading.json   # loading and `data audit`, each twice; 20 minutes
 
-All rows of all splits are read through their tasks; files must be in the cache or the mirror. Prints one JSON object.
-`peak_mb` is the process's largest size so far: it grows with the largest data set, not with their number.
+All rows of all splits are read through their tasks, in one process. `peak_mb` is the process's largest size so far: it
+grows with the largest data set, not with their number. With --out both jobs begin with an empty cache, so that
+everything that is derived from the files is derived, and are then done again with what the first time left there. Files
+must be in the mirror (MMAI_GYM_MIRROR).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
+import subprocess
+import sys
+import tempfile
 import time
 from collections import defaultdict
+from pathlib import Path
 
+import machine
 from mmai_gym import tasks
 from mmai_gym.bench import load_suite
 from mmai_gym.contracts import SPLITS
 from mmai_gym.sources import kept_data_set
 
+_JOBS = {
+    "core suite": (sys.executable, __file__),
+    "audit": (sys.executable, "-m", "mmai_gym", "data", "audit"),
+}
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="*", help="names or prefixes, beside those of the suite")
     parser.add_argument("--suite", default="core")
+    parser.add_argument("--out", type=Path, help="do both jobs, twice each, and write the record here")
     options = parser.parse_args()
+    if options.out:
+        if not os.environ.get("MMAI_GYM_MIRROR"):
+            parser.error("--out needs MMAI_GYM_MIRROR: with an empty cache every file would be downloaded")
+        record = {
+            "machine": machine.describe(),
+            "jobs": {name: _twice(command) for name, command in _JOBS.items()},
+        }
+        options.out.write_text(json.dumps(record, indent=1) + "\n")
+        return
     names = [name for prefix in options.tasks for name in tasks.match(prefix)]
     if options.suite != "none":
         names += [name for family in load_suite(options.suite).families for name in family.task_names()]
+    print(json.dumps(loaded(names), indent=1))
+
+
+def loaded(names: list[str]) -> dict[str, object]:
+    """Seconds, rows and memory of reading these tasks, by the data sets that they read."""
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for name in dict.fromkeys(names):
         groups[tasks.get(name).sources].append(name)
@@ -48,7 +77,24 @@ def main() -> None:
                 "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             }
         )
-    print(json.dumps({"seconds": round(time.perf_counter() - started, 1), "groups": rows}, indent=1))
+    return {"seconds": round(time.perf_counter() - started, 1), "groups": rows}
+
+
+def _twice(command: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """A command's cost with an empty cache and with the one it has filled, its start included."""
+    with tempfile.TemporaryDirectory() as cache:
+        return {state: _cost(command, cache) for state in ("empty cache", "filled cache")}
+
+
+def _cost(command: tuple[str, ...], cache: str) -> dict[str, float]:
+    """Wall-clock and processor seconds of a process and of those that it started."""
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, env=os.environ | {"MMAI_GYM_CACHE": cache}, stdout=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "seconds": round(time.perf_counter() - started, 1),
+        "cpu_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
+    }
 
 
 if __name__ == "__main__":

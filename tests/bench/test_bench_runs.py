@@ -126,6 +126,28 @@ def test_a_family_may_have_a_limit_of_its_own_and_the_smaller_one_holds(many: An
     assert suite.families[0].least(None) is None and len(everything) > 7
 
 
+class Sure:
+    """Gives every example the same probabilities."""
+
+    name = "sure"
+
+    def predict(self, examples: Sequence[Example], n: int, seed: int) -> list[Prediction]:
+        table = {"yes": 0.2, "no": 0.6, "maybe": 0.2}
+        return [Prediction(e.id, (Completion("<answer>no</answer>"),), table) for e in examples]
+
+
+def test_where_every_class_is_paid_alike_answers_are_weighed_against_base_rates_and_the_record_says_so(
+    many: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = {"yes": 0.1, "no": 0.7, "maybe": 0.2}
+    monkeypatch.setattr(many["tiny/choice"], "base_rates", lambda example: rates)
+    header, *rows = map(json.loads, _run(tmp_path / "r.jsonl", Sure(), limit=4).read_text().splitlines())
+    assert header["config"]["over_base_rates"] == ["tiny/choice"]
+    given = {(row["task"], row["verdicts"][0]["answer"]) for row in rows if row["model"] == "sure"}
+    assert {answer for task, answer in given if task == "tiny/choice"} == {"yes"}
+    assert {answer for task, answer in given if task == "tiny/pair"} == {"no"}
+
+
 def test_two_examples_with_one_id_are_refused(many: Any) -> None:
     example = tasks.get("tiny/choice").examples("test")[0]
     with pytest.raises(DataError, match="same id"):

@@ -1,4 +1,4 @@
-"""Products by oneDNN: the numbers of torch's own layer, forwards and backwards."""
+"""Products by oneDNN: the numbers of torch's own layer, forwards and backwards, and where they are not used."""
 
 from __future__ import annotations
 
@@ -56,7 +56,23 @@ def test_everything_else_is_left_to_torch(change: str) -> None:
     assert "_Product" not in type(out.grad_fn).__name__
 
 
-def test_a_model_keeps_its_parameters_and_its_gradient() -> None:
+@pytest.mark.parametrize(
+    ("vendor", "mkl", "quicker"), [("GenuineIntel", True, False), ("AuthenticAMD", True, True), ("", False, True)]
+)
+def test_intels_processors_train_with_torchs_own_library(
+    vendor: str, mkl: bool, quicker: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "_vendor", lambda: vendor)
+    monkeypatch.setattr(product, "_has_onednn", lambda: True)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: mkl)
+    assert product.quicker_in_training() is quicker
+    linear = {type(m) for m in Lfm2ForCausalLM(SMALL).modules() if isinstance(m, nn.Linear)}
+    assert linear == {product.Linear if quicker else nn.Linear}
+
+
+@pytest.mark.parametrize("quicker", [True, False])
+def test_a_model_keeps_its_parameters_and_its_gradient(quicker: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product, "quicker_in_training", lambda: quicker)
     from transformers.models.lfm2 import modeling_lfm2 as upstream
 
     torch.manual_seed(0)
@@ -65,7 +81,8 @@ def test_a_model_keeps_its_parameters_and_its_gradient() -> None:
     ours.load_state_dict(theirs.state_dict())
     adopted = adopt(upstream.Lfm2ForCausalLM(SMALL))
     for model in (ours, adopted):
-        assert {type(m) for m in model.modules() if isinstance(m, nn.Linear)} == {product.Linear}
+        linear = {type(m) for m in model.modules() if isinstance(m, nn.Linear)}
+        assert linear == {product.Linear if quicker else nn.Linear}
         assert model.state_dict().keys() == theirs.state_dict().keys()
     ids = torch.randint(3, 50, (2, 12))
     for model in (ours, theirs):

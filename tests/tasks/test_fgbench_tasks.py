@@ -146,6 +146,17 @@ def test_always_no_scores_a_half_beside_the_majority(few: None) -> None:
     assert task.score(results(task, ["maybe"] * 24))["balanced_accuracy"].value == 0.0
 
 
+def test_base_rates_are_those_of_the_training_questions_about_the_property(few: None) -> None:
+    solubility = ChangeChoice("fgbench", "esol", "single")
+    example = solubility.examples("test")[0]
+    assert [str(e.gold) for e in solubility.examples("train")] == ["no", "yes", "yes", "yes"]
+    assert solubility.base_rates(example) == {"yes": 0.75, "no": 0.25}
+    # In training nothing about toxicity changes, which says no more than that it is rare.
+    toxicity = ChangeChoice("fgbench", "tox21", "single")
+    assert toxicity.base_rates(toxicity.examples("test")[0]) is None
+    assert ChangeValue("fgbench", "esol", "single").base_rates(example) is None
+
+
 def test_each_property_weighs_the_same(few: None) -> None:
     task = ChangeChoice("fgbench", "tox21", "single")
     base = task.examples("test")[0]

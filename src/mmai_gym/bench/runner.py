@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mmai_gym import sources, tasks
+from mmai_gym.bench.readout import read_out
 from mmai_gym.bench.round_trip import with_round_trips
 from mmai_gym.bench.suite import Family, Suite
 from mmai_gym.bench.table import run_name
@@ -35,6 +36,7 @@ from mmai_gym.contracts import (
 from mmai_gym.models import Augmented, Baseline, TrainingSets, baseline
 from mmai_gym.oracles import stamp
 from mmai_gym.records import RunHeader, RunRecord
+from mmai_gym.tasks.base import BaseTask
 from mmai_gym.tasks.rendering import compact_opening, template_hash
 
 SEQUENCES_PER_CHUNK = 512
@@ -121,7 +123,7 @@ class Work:
     """The examples of one task that every model answers."""
 
     family: Family
-    task: Task
+    task: BaseTask
     examples: list[Example]
 
 
@@ -176,8 +178,9 @@ def _answered(
 ) -> tuple[list[Result], float]:
     """The judged answers to one chunk, and the seconds that the prediction of one example took."""
     started = time.perf_counter()
-    predictions = model.predict(chunk, job.family.n, seed)
+    given = model.predict(chunk, job.family.n, seed)
     seconds = round((time.perf_counter() - started) / len(chunk), 6)
+    predictions = [read_out(job.task, *both) for both in zip(chunk, given, strict=True)]
     verdicts = iter(judge.verify(_items(job.task.name, chunk, predictions)))
     results = [
         Result(example, prediction, tuple(next(verdicts) for _ in prediction.completions))
@@ -221,6 +224,7 @@ def _header(
     families = [
         {**family.model_dump(mode="json"), "tasks": list(family.task_names())} for family in suite.families
     ]
+    weighed = [job.task.name for job in work if any(job.task.base_rates(one) for one in job.examples)]
     return RunHeader(
         kind="bench",
         config={
@@ -235,6 +239,7 @@ def _header(
             "split": split,
             "limit": limit,
             "omitted": {job.task.name: dict(left) for job in work if (left := job.task.omitted())},
+            **({"over_base_rates": weighed} if weighed else {}),
             **({"forward": forward.name} if forward is not None else {}),
             **({"exclusions": excluded} if (excluded := getattr(model, "exclusions", {})) else {}),
         },

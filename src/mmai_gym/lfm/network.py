@@ -28,7 +28,8 @@ from torch.nn import functional as F  # noqa: E402
 from transformers.modeling_outputs import CausalLMOutputWithPast  # noqa: E402
 from transformers.models.lfm2 import modeling_lfm2 as upstream  # noqa: E402
 
-from mmai_gym.lfm.product import use_onednn  # noqa: E402
+from mmai_gym.lfm.norm import RMSNorm  # noqa: E402
+from mmai_gym.lfm.product import use_quicker_products  # noqa: E402
 
 IGNORED = -100
 """The label that transformers' losses leave out."""
@@ -145,10 +146,12 @@ def adopt(model: upstream.Lfm2ForCausalLM) -> Lfm2ForCausalLM:
 
 
 def _specialise(model: torch.nn.Module) -> None:
-    use_onednn(model)
+    use_quicker_products(model)
     for module in model.modules():
         if type(module) is upstream.Lfm2ShortConv:
             module.__class__ = SegmentedShortConv
+        elif type(module) is upstream.Lfm2RMSNorm:
+            module.__class__ = RMSNorm
 
 
 def _first_of_runs(*numbers: torch.Tensor) -> torch.Tensor:

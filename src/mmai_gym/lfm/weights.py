@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from mmai_gym.lfm import product
+from mmai_gym.lfm.norm import RMSNorm
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -163,7 +164,7 @@ def supports(model: Any) -> bool:
     known = {
         lfm2.Lfm2ForCausalLM, lfm2.Lfm2Model, lfm2.Lfm2DecoderLayer, lfm2.Lfm2Attention, lfm2.Lfm2ShortConv,
         lfm2.Lfm2MLP, lfm2.Lfm2RMSNorm, lfm2.Lfm2RotaryEmbedding, nn.Linear, nn.Embedding, nn.Conv1d, nn.ModuleList,
-        network.Lfm2ForCausalLM, network.SegmentedShortConv, product.Linear,
+        network.Lfm2ForCausalLM, network.SegmentedShortConv, product.Linear, RMSNorm,
     }  # fmt: skip
     parameters = list(model.parameters())
     return (

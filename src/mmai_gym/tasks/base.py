@@ -101,6 +101,14 @@ class BaseTask(ABC):
         """
         raise UsageError(f"{self.name} has one split only; leave out @{seed}")
 
+    def base_rates(self, example: Example) -> Mapping[str, float] | None:
+        """How often each answer is right among training questions like this one, where the metric pays every class alike.
+
+        A benchmark divides a model's probabilities by them before it takes the largest: of two classes of which one is rare,
+        the likelier is nearly always the other. None where the likeliest answer is the one to give.
+        """
+        return None
+
     def clusters(self, results: Sequence[Result]) -> Sequence[Any] | None:
         """A label per result by which intervals resample; None where all results are independent."""
         return None

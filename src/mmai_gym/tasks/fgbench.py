@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -226,6 +226,20 @@ class ChangeChoice(PairQuestion):
     form_name = "bool"
     headline = "balanced_accuracy"
     form = Choice(("yes", "no"))
+
+    @functools.cached_property
+    def _rates(self) -> dict[str, float]:
+        """By property, the share of training questions that are answered with yes."""
+        pairs = fgbench.pairs(self.set.name)
+        answers: dict[str, list[bool]] = defaultdict(list)
+        for i, number in _asked(self.set.name, self.protocol, self.kind, "train"):
+            answers[self.set.properties[number]].append(self.gold(*self.labels(pairs[i], number)) == "yes")
+        return {name: sum(of) / len(of) for name, of in answers.items()}
+
+    def base_rates(self, example: Example) -> Mapping[str, float] | None:
+        """Of the questions about the same property; None where training has but one answer to them."""
+        rate = self._rates.get(example.inputs["property"], 0.0)
+        return {"yes": rate, "no": 1.0 - rate} if 0.0 < rate < 1.0 else None
 
     def gold(self, before: float, after: float) -> str:
         return "yes" if (before != after if self.set.kind == "class" else after > before) else "no"
