@@ -23,23 +23,15 @@ from mmai_gym.molecules.smiles import write
 from mmai_gym.molecules.toolkit import Mol, as_mol, parse
 
 _LABEL = r"[1-9]\d{3,}"
-_ATOM = rf"(?:\[(?!{_LABEL}\*\])[^\]]+\]|Br|Cl|[A-Za-z*])"
-_RING = r"(?:%\d\d|%\(\d+\)|\d)"
 _BOND = r"(?:->|<-|[-=#:$~/\\])"
-_RINGS = rf"(?:{_BOND}?{_RING})*"
-_TOKEN = re.compile(
-    # A run of atoms that each have the next for their neighbour: only the first can have a mark, and the rest is copied.
-    rf"(?P<first>{_ATOM})(?P<run>{_RINGS}{_BOND}?(?:{_ATOM}{_RINGS}{_BOND}?)*)(?={_ATOM})"
-    rf"|(?P<atom>{_ATOM})(?P<rings>{_RINGS})|\((?P<branch>{_BOND}?)\[(?P<side>{_LABEL})\*\]\)|\[(?P<mark>{_LABEL})\*\]"
-    rf"|(?P<bond>{_BOND})|(?P<open>\()|(?P<close>\))|(?P<dot>\.)"
-)
+_MARK = re.compile(rf"\((?P<bond>{_BOND}?)\[(?P<side>{_LABEL})\*\]\)|\[(?P<mark>{_LABEL})\*\]|\.")
+_FIRST = re.compile(rf"(?P<bond>{_BOND}?)(?P<atom>\[[^\]]+\]|Br|Cl|[A-Za-z*])")
+_BONDS = "-=#:$~/\\"
+_RING_NUMBERS = "0123456789%()" + _BONDS
 _CUT_DOUBLE = re.compile(rf"=\[{_LABEL}\*\]|\[{_LABEL}\*\]=")
 _BRACKET = re.compile(r"\[[^\]]+\]")
 _LONG = re.compile(r"%\(?(\d\d+)")
 _FIRST_LABEL = 1001
-_NO_ATOM = -1
-_ATOMS = ("rings", "run")
-_MARKS = ("mark", "side")
 _HAND = re.compile("@+")
 _TURNED = {"/": "\\", "\\": "/"}
 _OTHER_HAND = {"@": "@@", "@@": "@"}
@@ -100,48 +92,55 @@ def _joined(opened: str) -> str:
     A mark that is moved past an odd number of neighbours changes the hand of its atom.
     """
     numbering = _Numbering(_highest_ring_number(opened))
-    out: list[str] = []  # every atom is followed by its ring-bond numbers, which may be ''
-    atom, neighbours = _NO_ATOM, 0  # the place of the last atom in `out`; what follows it so far, marks aside
-    branches: list[tuple[int, int]] = []
-    leading = bond = ""
-    for match in _TOKEN.finditer(opened):
-        kind = match.lastgroup
-        if kind in _ATOMS:
-            if atom != _NO_ATOM:
-                out.append(bond)
-            first, rest = match["atom"] or match["first"], match[kind]
-            atom, neighbours = len(out), 0
-            if leading:
-                # Seen from a neighbour that is written first, an implied hydrogen comes second; else it comes first.
-                rest = _TURNED.get(bond, bond) + leading + rest
-                leading = ""
-                if "H" in first:
-                    first = _other_hand(first)
-            out += (first, rest)
-        elif kind in _MARKS:
-            number = numbering.of(match[kind])
-            if atom == _NO_ATOM:
-                leading = number  # it begins the block: its atom comes next
-                continue
-            if neighbours % 2:
-                out[atom] = _other_hand(out[atom])
-            out[atom + 1] += (match["branch"] or bond) + number
-        elif kind == "bond":
-            bond = match[0]
-            continue
-        elif kind == "open":
-            branches.append((atom, neighbours))
-            out.append("(")
-        elif kind == "close":
-            atom, neighbours = branches.pop()
-            out.append(")")
-            neighbours += 1
-        else:
-            atom = _NO_ATOM
-            out.append(".")
+    text, copied = "", 0  # what is written, and how much of `opened` is in it
+    for match in _MARK.finditer(opened):
+        start, end = match.span()
+        text += opened[copied:start]
+        copied = end
+        label = match["side"] or match["mark"]
+        if label is None:
+            text += "."
             numbering.end_block()
-        bond = ""
-    return "".join(out)
+            continue
+        number = numbering.of(label)
+        if not text or text[-1] == ".":
+            # It begins the block: its atom comes next. Seen from a neighbour that is written first, an implied hydrogen
+            # comes second; else it comes first.
+            first = _FIRST.match(opened, end)
+            atom = _other_hand(first["atom"]) if "H" in first["atom"] else first["atom"]
+            text += atom + _TURNED.get(first["bond"], first["bond"]) + number
+            copied = first.end()
+            continue
+        bond = match["bond"] or ""
+        if text[-1] in _BONDS:
+            text, bond = text[:-1], text[-1]
+        text = _behind_atom(text, bond + number) if text[-1] == ")" else text + bond + number
+    return text + opened[copied:]
+
+
+def _behind_atom(text: str, number: str) -> str:
+    """The text with the number ahead of the branches that it ends with."""
+    place, branches = len(text), 0
+    while text[place - 1] == ")" and text[(opening := _opening(text, place - 1)) - 1] != "%":
+        place, branches = opening, branches + 1
+    atom, rest = text[:place], text[place:]
+    if branches % 2:
+        end = len(atom.rstrip(_RING_NUMBERS))
+        if atom[end - 1] == "]":
+            start = atom.rindex("[", 0, end)
+            atom = atom[:start] + _other_hand(atom[start:end]) + atom[end:]
+    return atom + number + rest
+
+
+def _opening(text: str, closing: int) -> int:
+    """Where the parenthesis opens that closes at `closing`."""
+    place = text.rindex("(", 0, closing)
+    unmatched = text.count(")", place, closing)
+    while unmatched:
+        before = text.rindex("(", 0, place)
+        unmatched += text.count(")", before, place) - 1
+        place = before
+    return place
 
 
 def _highest_ring_number(text: str) -> int:
