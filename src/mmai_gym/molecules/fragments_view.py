@@ -24,8 +24,11 @@ from mmai_gym.molecules.toolkit import Mol, as_mol, parse
 
 _LABEL = r"[1-9]\d{3,}"
 _BOND = r"(?:->|<-|[-=#:$~/\\])"
-_MARK = re.compile(rf"\((?P<bond>{_BOND}?)\[(?P<side>{_LABEL})\*\]\)|\[(?P<mark>{_LABEL})\*\]|\.")
-_FIRST = re.compile(rf"(?P<bond>{_BOND}?)(?P<atom>\[[^\]]+\]|Br|Cl|[A-Za-z*])")
+_MARK = re.compile(
+    rf"\((?P<bond>{_BOND}?)\[(?P<side>{_LABEL})\*\]\)"
+    # A mark that an atom follows begins its block: elsewhere it ends a chain.
+    rf"|\[(?P<mark>{_LABEL})\*\](?:(?P<back>{_BOND}?)(?P<atom>\[[^\]]+\]|Br|Cl|[A-Za-z*]))?|\."
+)
 _BONDS = "-=#:$~/\\"
 _RING_NUMBERS = "0123456789%()" + _BONDS
 _CUT_DOUBLE = re.compile(rf"=\[{_LABEL}\*\]|\[{_LABEL}\*\]=")
@@ -103,13 +106,10 @@ def _joined(opened: str) -> str:
             numbering.end_block()
             continue
         number = numbering.of(label)
-        if not text or text[-1] == ".":
-            # It begins the block: its atom comes next. Seen from a neighbour that is written first, an implied hydrogen
-            # comes second; else it comes first.
-            first = _FIRST.match(opened, end)
-            atom = _other_hand(first["atom"]) if "H" in first["atom"] else first["atom"]
-            text += atom + _TURNED.get(first["bond"], first["bond"]) + number
-            copied = first.end()
+        if atom := match["atom"]:
+            # Seen from a neighbour that is written first, an implied hydrogen comes second; else it comes first.
+            hand = _other_hand(atom) if "H" in atom else atom
+            text += hand + _TURNED.get(match["back"], match["back"]) + number
             continue
         bond = match["bond"] or ""
         if text[-1] in _BONDS:
