@@ -19,8 +19,13 @@ settings.load_profile("suite")
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Point the gym's cache at a folder of this test session, so that the user's own is neither read nor filled."""
-    folder = tmp_path_factory.mktemp("cache")
+    """Point the gym's cache at a folder of this test session, so that the user's own is neither read nor filled.
+
+    Processes of one session share it: what is derived from the data files is derived once.
+    """
+    session = tmp_path_factory.getbasetemp()
+    folder = (session.parent if "PYTEST_XDIST_WORKER" in os.environ else session) / "cache"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MMAI_GYM_CACHE", str(folder))
         patch.setenv("MMAI_GYM_OFFLINE", "1")
