@@ -211,6 +211,9 @@ def test_the_text_that_is_shown_has_the_stereo_that_is_right(name: str) -> None:
 
 
 def test_a_scaffold_is_asked_of_a_molecule_that_has_more() -> None:
+    task = embedded("scaffold")
+    assert task.fits(ASPIRIN) and not task.fits("c1ccccc1") and not task.fits("CCO")
+    assert not task.fits("CCc1cc[c-](C)[n+](=O)c1"), "its scaffold, O=[n+]1[c-]cccc1, is no molecule"
     for example in some("scaffold"):
         assert example.gold and example.gold != canonical(example.inputs["shown"])
     example = asked("scaffold", "c1ccccc1", shown=ASPIRIN)

@@ -31,7 +31,7 @@ from mmai_gym.contracts import (
     Verdict,
     Words,
 )
-from mmai_gym.molecules import Mol, canonical, murcko_scaffold, parse, randomized
+from mmai_gym.molecules import Mol, canonical, is_valid, murcko_scaffold, parse, randomized
 from mmai_gym.tasks.base import BaseTask, judge_choice, judge_indices
 from mmai_gym.tasks.language import LISTS, LanguageTask
 from mmai_gym.tasks.scoring import choice_metrics, exact_rate, mean_score
@@ -41,14 +41,18 @@ _CUT = Chem.MolFromSmarts("[!#1]-!@[!#1]")
 
 
 class Scaffold(LanguageTask):
-    """The ring systems and what joins them, of a molecule that is more than its scaffold."""
+    """The ring systems and what joins them, of a molecule that is more than its scaffold.
+
+    Without its branches a charged ring may be no molecule any more; where the scaffold cannot be read, nothing is asked.
+    """
 
     asks_for = "scaffold"
     form = Structure("fragment", "scaffold")
 
     def fits(self, smiles: str) -> bool:
         scaffold = murcko_scaffold(smiles)
-        return bool(scaffold) and scaffold != Chem.MolToSmiles(parse(smiles), isomericSmiles=False)
+        branched = scaffold != Chem.MolToSmiles(parse(smiles), isomericSmiles=False)
+        return bool(scaffold) and branched and is_valid(scaffold)
 
     def draw(self, smiles: str, split: Split, rng: random.Random) -> tuple[Mapping[str, Any], Any] | None:
         if not self.fits(smiles):
