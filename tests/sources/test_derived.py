@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmai_gym.contracts import DataError
-from mmai_gym.sources.derived import derived_table
-from mmai_gym.tasks.derived import derived_column
+from mmai_gym.sources.derived import derived_column, derived_table
 
 MAKER = """
 import sys, time

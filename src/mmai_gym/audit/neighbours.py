@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mmai_gym.contracts import InvalidMolecule
 from mmai_gym.molecules import morgan_bits
-from mmai_gym.tasks.derived import derived_table
+from mmai_gym.sources.derived import derived_table
 
 MAX_TEST = 500
 MAX_TRAIN = 10_000

@@ -168,6 +168,8 @@ from mmai_gym.molecules.smiles import (
     randomized_places,
     rooted,
     strip_maps,
+    without_maps,
+    write_set,
 )
 from mmai_gym.molecules.structure import (
     POCKET_RADIUS,
@@ -350,4 +352,6 @@ __all__ = [
     "to_selfies",
     "to_xyz",
     "view_3d",
+    "without_maps",
+    "write_set",
 ]

@@ -1,6 +1,6 @@
 """From any view of a molecule to any other: one by one, or many at a time on all cores.
 
-A batch is a stream. Molecules go to the workers in chunks that take about a hundredth of a second, as texts where
+A batch is a stream. Molecules go to the workers in chunks that take about a fiftieth of a second, as texts where
 the caller has texts, and the results come back in order while later ones are still being made, so that memory does not
 grow with the length of the stream. A chunk whose worker died or ran out of time is taken apart: its molecules are done
 again one by one, and the failure stays with the one that causes it.
@@ -32,7 +32,7 @@ AnyView: TypeAlias = str | Mol | GraphArrays | Conformer | InternalCoordinates
 ITEM_SECONDS = 30.0
 """Longer than both tries of `embed`."""
 
-_CHUNK_SECONDS = 0.01
+_CHUNK_SECONDS = 0.02
 _MAX_CHUNK = 256
 
 _VIEW_OF_FORM: dict[type, str] = {view.form: name for name, view in VIEWS.items() if view.form is not str}

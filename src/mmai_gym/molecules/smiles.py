@@ -150,4 +150,9 @@ def canonical_set(smiles: str) -> str:
     Raises:
         InvalidMolecule: `smiles` cannot be read.
     """
-    return ".".join(sorted(write(parse(without_maps(smiles))).split(".")))
+    return write_set(parse(without_maps(smiles)))
+
+
+def write_set(mol: Mol) -> str:
+    """The `canonical_set` of molecules that are read already and have no atom maps."""
+    return ".".join(sorted(write(mol).split(".")))

@@ -10,14 +10,22 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rdkit import rdBase
 
+from mmai_gym.contracts import DataError
 from mmai_gym.sources.files import cache_dir, one_at_a_time, write_atomically
+from mmai_gym.workers import Outcome, WorkerPool
+
+_SECONDS_PER_ITEM = 60.0
+_WORTH_A_POOL = 3_000  # starting workers costs as much as this many molecules
 
 
 def derived_table(
@@ -41,8 +49,40 @@ def derived_table(
     return rows
 
 
+def derived_column(name: str, version: str, inputs: Sequence[str], function: Callable[[str], Any]) -> list[Any]:
+    """`function` of each input, computed where the table is not on disk yet; of many inputs on all cores.
+
+    Args:
+        function: importable, returns what JSON can hold.
+
+    Raises:
+        DataError: an input could not be computed; the message names it.
+    """
+    return derived_table(name, version, inputs, lambda: list(_computed(name, inputs, function)))
+
+
 def _stored(path: Path) -> list[Any] | None:
     try:
         return json.loads(gzip.decompress(path.read_bytes()))
     except (OSError, EOFError, ValueError, zlib.error):
         return None  # absent, or damaged: worth one recomputation, not an error
+
+
+def _computed(name: str, inputs: Sequence[str], function: Callable[[str], Any]) -> Iterator[Any]:
+    with ExitStack() as held:
+        if len(inputs) < _WORTH_A_POOL:
+            outcomes: Iterator[Outcome] = map(partial(_outcome, function), inputs)
+        else:
+            pool = WorkerPool(function, workers=os.cpu_count() or 1, seconds=_SECONDS_PER_ITEM)
+            outcomes = held.enter_context(pool).map(inputs)
+        for item, outcome in zip(inputs, outcomes, strict=True):
+            if outcome.error is not None:
+                raise DataError(f"cannot compute {name} of {item!r}: {outcome.error} {outcome.detail}".rstrip())
+            yield outcome.value
+
+
+def _outcome(function: Callable[[str], Any], item: str) -> Outcome:
+    try:
+        return Outcome(function(item))
+    except Exception as error:
+        return Outcome(error="error", detail=f"{type(error).__name__}: {error}")

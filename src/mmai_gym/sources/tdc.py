@@ -15,7 +15,7 @@ from typing import Literal
 
 from mmai_gym.contracts import Split, UsageError, row_id
 from mmai_gym.sources import tables
-from mmai_gym.sources.derived import derived_table
+from mmai_gym.sources.derived import derived_column
 from mmai_gym.sources.endpoints import Endpoint, read_label
 from mmai_gym.sources.manifest import dataset
 from mmai_gym.sources.memory import kept
@@ -92,7 +92,7 @@ def _part(name: str, valid: bool, seed: int) -> tuple[AdmetMolecule, ...]:
 @kept("tdc-admet")
 def _in_valid(name: str, seed: int) -> tuple[bool, ...]:
     texts = [row.smiles for row in _table(name, "train_val")]
-    keys = derived_table(f"tdc-admet-{name}-series", "1", texts, lambda: [series(text) for text in texts])
+    keys = derived_column(f"tdc-admet-{name}-series", "1", texts, series)
     # The top of the hash, since a molecule that cannot be read gets 0 and then trains.
     return tuple(series_fraction(key, seed) >= VALID_FROM for key in keys)
 

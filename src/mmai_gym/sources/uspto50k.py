@@ -14,12 +14,14 @@ both sides are written canonically, members of a set sorted, before a reaction l
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
 import json
 import os
 import re
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +30,7 @@ from typing import Any, Literal, TypeVar
 from rdkit import rdBase
 
 from mmai_gym.contracts import DataError, InvalidMolecule, Progress, Split, row_id
-from mmai_gym.molecules import canonical_set, connectivity, sketch
+from mmai_gym.molecules import Mol, canonical_set, connectivity, parse, sketch, without_maps, write_set
 from mmai_gym.sources.derived import derived_table
 from mmai_gym.sources.fetching import path_of
 from mmai_gym.sources.files import cache_dir, one_at_a_time, sha256_of, write_atomically
@@ -114,7 +116,7 @@ def _held_out(split: Literal["valid", "test"]) -> tuple[Reaction, ...]:
 
 
 def _dai_table(file: File) -> list[tuple[int, str, str, str]]:
-    """The rows of a Dai file; from the cache where they were canonicalised before, which takes two seconds."""
+    """The rows of a Dai file; from the cache where they were canonicalised before, which takes seconds."""
     text = path_of(file).read_text(encoding="ascii")
     return derived_table(f"uspto-50k-{file.key}", _DERIVATION, [text], lambda: list(_dai_rows(file)))
 
@@ -122,16 +124,24 @@ def _dai_table(file: File) -> list[tuple[int, str, str, str]]:
 def _dai_rows(file: File) -> Iterator[tuple[int, str, str, str]]:
     """(class, product, reactants, mapped reaction) per row of a Dai file."""
     path = path_of(file)
-    found = 0
+    read: list[tuple[int, str, str, str]] = []
     for line, row in enumerate(csv.DictReader(io.StringIO(path.read_text(encoding="ascii"))), start=2):
         try:
-            mapped = row["rxn_smiles"]
-            reactants, product = mapped.split(">>")
-            yield int(row["class"]), canonical_set(product), canonical_set(reactants), mapped
-        except (KeyError, ValueError, AttributeError) as error:  # InvalidMolecule is a ValueError
-            raise DataError(f"{path}, line {line}: not a class and a mapped reaction: {error}") from error
-        found += 1
-    _require_rows(file, found)
+            left, right = row["rxn_smiles"].split(">>")
+            read.append((int(row["class"]), right, left, f"{left}>>{right}"))
+        except (KeyError, ValueError, AttributeError) as error:
+            raise _not_a_reaction(path, line, error) from error
+    _require_rows(file, len(read))
+    found = _on_all_cores(canonical_sides, [(right, left) for _, right, left, _ in read])
+    for line, ((number, _, _, mapped), sides) in enumerate(zip(read, found, strict=True), start=2):
+        if isinstance(sides, str):
+            raise _not_a_reaction(path, line, sides)
+        product, reactants, _ = sides
+        yield number, product, reactants, mapped
+
+
+def _not_a_reaction(path: Path, line: int, why: object) -> DataError:
+    return DataError(f"{path}, line {line}: not a class and a mapped reaction: {why}")
 
 
 def _require_rows(file: File, found: int) -> None:
@@ -208,17 +218,19 @@ def _derive(source: Dataset, progress: Progress | None) -> tuple[list[str], dict
             held_out.add((product, reactants))
             report()
     products = {product for product, _ in held_out}
-    skeletons = set(filter(None, _on_all_cores(skeletons_of, sorted(products))))
+    alike: dict[str, list[str]] = defaultdict(list)  # products of one sketch
+    for product in products:
+        if (sketched := _sketch(product)) is not None:
+            alike[sketched].append(product)
 
     lines: list[str] = []
     omitted: dict[Omission, list[int]] = {"reaction": [], "product": [], "skeleton": []}
-    sketched = set(filter(None, map(_sketch, products)))
-    for position, (part, number, product, reactants, near) in enumerate(_liu_rows(source)):
+    for position, (part, number, product, reactants, sketched) in enumerate(_liu_rows(source)):
         if (product, reactants) in held_out:
             omitted["reaction"].append(position)
         elif product in products:
             omitted["product"].append(position)
-        elif near in sketched and _skeleton(product) in skeletons:
+        elif sketched in alike and _skeleton(product) in filter(None, map(_skeleton, alike[sketched])):
             omitted["skeleton"].append(position)
         else:
             lines.append(f"{number}\t{product}\t{reactants}\t{part}\n")
@@ -264,34 +276,30 @@ def _on_all_cores(function: Callable[[list[T]], list[R]], items: Sequence[T]) ->
 
 
 def canonical_sides(reactions: list[tuple[str, str]]) -> list[tuple[str, str, str | None] | str]:
-    """Product, reactants and the product's sketch, of each reaction; the reason where it cannot be read.
-
-    Like `skeletons_of`, for a worker to compute.
+    """Product, reactants and the product's sketch, of each reaction; the reason where it cannot be read; for a
+    worker to compute.
     """
     return [_sides(*reaction) for reaction in reactions]
 
 
 def _sides(product: str, reactants: str) -> tuple[str, str, str | None] | str:
     try:
-        product, reactants = canonical_set(product), canonical_set(reactants)
+        made, reactants = parse(without_maps(product)), canonical_set(reactants)
     except InvalidMolecule as error:
         return str(error)
-    return product, reactants, _sketch(product)
+    return write_set(made), reactants, _sketch(made)
 
 
-def skeletons_of(products: list[str]) -> list[str | None]:
-    """First block of the InChIKey of each, None for a structure that has none."""
-    return list(map(_skeleton, products))
-
-
+@functools.lru_cache(maxsize=4096)
 def _skeleton(product: str) -> str | None:
+    """First block of the InChIKey, None for a structure that has none."""
     try:
         return connectivity(product)
     except InvalidMolecule:
         return None
 
 
-def _sketch(product: str) -> str | None:
+def _sketch(product: str | Mol) -> str | None:
     try:
         return sketch(product)
     except InvalidMolecule:

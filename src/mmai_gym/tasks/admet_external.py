@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mmai_gym.contracts import Split
 from mmai_gym.sources import biogen, cardiogenai, kept, pharmabench
+from mmai_gym.sources.derived import derived_column
 from mmai_gym.sources.scaffolds import VALID_FROM, scaffold_fraction
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.derived import derived_column
 from mmai_gym.tasks.endpoint import endpoint_task, labelled_row
 from mmai_gym.tasks.measurement import Row
 

@@ -21,8 +21,8 @@ from mmai_gym.contracts import SPLITS, Example, Oracle, Split
 from mmai_gym.molecules import canonical, edited, follow, strip_maps
 from mmai_gym.oracles import ORACLES
 from mmai_gym.sources import kept, molecule_lists
+from mmai_gym.sources.derived import derived_column
 from mmai_gym.tasks.base import BaseTask, LazyExamples
-from mmai_gym.tasks.derived import derived_column
 from mmai_gym.tasks.multi_property import MultiProperty
 from mmai_gym.tasks.multi_property_sets import MUMO, OptimizationSet
 

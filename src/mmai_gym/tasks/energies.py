@@ -21,9 +21,9 @@ from typing import Any, Literal
 from mmai_gym.contracts import SPLITS, Example, Molecule, Number, Property, Question, Split, Words
 from mmai_gym.molecules import Conformer, canonical, to_conformer_text
 from mmai_gym.sources import kept, moleculenet, qm9
+from mmai_gym.sources.derived import derived_column
 from mmai_gym.sources.scaffolds import molecule_fraction, scaffold_fraction
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.derived import derived_column
 from mmai_gym.tasks.measurement import Measurement, Row, covering_grid
 
 Way = Literal["random", "scaffold"]

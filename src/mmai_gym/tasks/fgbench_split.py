@@ -25,9 +25,9 @@ import numpy as np
 from mmai_gym.contracts import Split
 from mmai_gym.molecules import NoCommonCore, connectivity, group_edit
 from mmai_gym.sources import fgbench, kept
+from mmai_gym.sources.derived import derived_table
 from mmai_gym.sources.fgbench import Pair
 from mmai_gym.sources.scaffolds import scaffold_fraction
-from mmai_gym.tasks.derived import derived_table
 
 Protocol = Literal["fgbench", "fgbench-clean"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)

@@ -14,8 +14,8 @@ from dataclasses import replace
 from mmai_gym.contracts import SPLITS, Example, Split, Structure, Words
 from mmai_gym.molecules import follow, possible_products
 from mmai_gym.sources import LazySequence, kept, uspto15k, uspto50k
+from mmai_gym.sources.derived import derived_column
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.derived import derived_column
 from mmai_gym.tasks.reactions import ReactionRow, ReactionTask
 from mmai_gym.tasks.retrosynthesis import embedded_reactions
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from mmai_gym.contracts import InvalidMolecule, Split
 from mmai_gym.molecules import murcko_scaffold
 from mmai_gym.sources import kept, moleculenet
+from mmai_gym.sources.derived import derived_column
 from mmai_gym.sources.scaffolds import molecule_fraction, scaffold_split
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.derived import derived_column
 from mmai_gym.tasks.endpoint import endpoint_task, labelled_row
 from mmai_gym.tasks.measurement import Row
 

@@ -36,9 +36,9 @@ from mmai_gym.contracts import (
 from mmai_gym.molecules import canonical, tanimoto
 from mmai_gym.oracles import ORACLES, stamp
 from mmai_gym.sources import mumo
+from mmai_gym.sources.derived import derived_table
 from mmai_gym.tasks import candidates
 from mmai_gym.tasks.base import BaseTask, LazyExamples
-from mmai_gym.tasks.derived import derived_table
 from mmai_gym.tasks.multi_property_sets import (
     C_MUMO,
     DECIMALS,

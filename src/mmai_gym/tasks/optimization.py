@@ -32,9 +32,9 @@ from mmai_gym.contracts import (
 from mmai_gym.molecules import canonical, canonical_set, follow, matched_pairs, tanimoto
 from mmai_gym.oracles import ORACLES
 from mmai_gym.sources import embedded
+from mmai_gym.sources.derived import derived_table
 from mmai_gym.stats import mean, proportion
 from mmai_gym.tasks.base import BaseTask, LazyExamples
-from mmai_gym.tasks.derived import derived_table
 from mmai_gym.tasks.properties import embedded_values
 from mmai_gym.tasks.scoring import distinct_answers, structure_metrics
 from mmai_gym.tasks.tricks import JUDGE_VERSION, SIMILARITY_FLOOR, SIMILARITY_HIGH, trick

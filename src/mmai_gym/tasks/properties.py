@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from mmai_gym.contracts import Choice, Split
 from mmai_gym.oracles import ORACLES
 from mmai_gym.sources import embedded
+from mmai_gym.sources.derived import derived_column
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.derived import derived_column
 from mmai_gym.tasks.measurement import Classification, Measurement, Row
 
 # Crippen logP below 1 is called low and above 3 high: about a third of the embedded molecules each.

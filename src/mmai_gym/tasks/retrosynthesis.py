@@ -21,8 +21,8 @@ from mmai_gym.molecules import (
     root_aligned,
 )
 from mmai_gym.sources import LazySequence, embedded, kept, mapped, uspto50k, usptofull
+from mmai_gym.sources.derived import derived_column
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.derived import derived_column
 from mmai_gym.tasks.reactions import ReactionRow, ReactionTask
 
 

@@ -38,8 +38,8 @@ from mmai_gym.contracts import (
 from mmai_gym.molecules import canonical, connectivity, morgan, tanimoto, tanimoto_to_all
 from mmai_gym.oracles import ORACLES
 from mmai_gym.sources import dataset, jin, kept
+from mmai_gym.sources.derived import derived_column
 from mmai_gym.tasks.base import BaseTask, LazyExamples
-from mmai_gym.tasks.derived import derived_column
 from mmai_gym.tasks.scoring import distinct_answers, structure_metrics
 from mmai_gym.tasks.tricks import JUDGE_VERSION, trick, worthless
 
