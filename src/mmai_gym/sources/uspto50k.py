@@ -22,7 +22,7 @@ import os
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -230,7 +230,7 @@ def _derive(source: Dataset, progress: Progress | None) -> tuple[list[str], dict
             omitted["reaction"].append(position)
         elif product in products:
             omitted["product"].append(position)
-        elif sketched in alike and _skeleton(product) in filter(None, map(_skeleton, alike[sketched])):
+        elif sketched in alike and _shares_skeleton(product, alike[sketched]):
             omitted["skeleton"].append(position)
         else:
             lines.append(f"{number}\t{product}\t{reactants}\t{part}\n")
@@ -288,6 +288,12 @@ def _sides(product: str, reactants: str) -> tuple[str, str, str | None] | str:
     except InvalidMolecule as error:
         return str(error)
     return write_set(made), reactants, _sketch(made)
+
+
+def _shares_skeleton(product: str, others: Iterable[str]) -> bool:
+    """Whether one of the others has its skeleton."""
+    skeleton = _skeleton(product)
+    return skeleton is not None and any(_skeleton(other) == skeleton for other in others)
 
 
 @functools.lru_cache(maxsize=4096)
