@@ -18,7 +18,7 @@ from rdkit import Chem
 
 from mmai_gym.molecules.reactions import MappedReaction
 from mmai_gym.molecules.smiles import canonical, output_order, unmapped, write
-from mmai_gym.molecules.toolkit import Mol, fragments, parse
+from mmai_gym.molecules.toolkit import Mol, atoms, fragments, parse
 
 
 def root_aligned(reaction: MappedReaction, seed: int) -> tuple[str, str]:
@@ -63,40 +63,41 @@ Place = tuple[float, int, int]
 
 def _write_leader(leader: Mol, seed: int | None) -> tuple[str, dict[int, int], dict[int, set[int]]]:
     """Text without maps; place of each key in it; keys bonded to each key (see `_reread`)."""
-    bare, keys = _reread(leader)
+    bare, _, keys = _reread(leader)
     root = -1 if seed is None else random.Random(seed).randrange(bare.GetNumAtoms())
     text = Chem.MolToSmiles(bare, rootedAtAtom=root)
     positions = {keys[index]: place for place, index in enumerate(output_order(bare))}
-    bonded = {
-        keys[atom.GetIdx()]: {keys[other.GetIdx()] for other in atom.GetNeighbors()} for atom in bare.GetAtoms()
-    }
+    bonded = {keys[atom.GetIdx()]: {keys[other.GetIdx()] for other in atom.GetNeighbors()} for atom in atoms(bare)}
     return text, positions, bonded
 
 
-def _reread(mol: Mol) -> tuple[Mol, list[int]]:
-    """The molecule as read from its text without maps, and a key per atom: its map number, or one below zero.
+def _reread(mol: Mol) -> tuple[Mol, str, list[int]]:
+    """The molecule as read from its text without maps, that text, and a key per atom: its map number, or one below zero.
 
     `strip_maps`, too, reads a text that has no maps: so both perceive the same stereo.
     """
     plain = unmapped(mol)
-    for atom, original in zip(plain.GetAtoms(), mol.GetAtoms(), strict=True):
+    for atom, original in zip(atoms(plain), atoms(mol), strict=True):
         atom.SetIntProp(_KEY, original.GetAtomMapNum() or -1 - original.GetIdx())
-    plain = Chem.RemoveHs(plain)
-    bare = parse(write(plain))
-    return bare, [plain.GetAtomWithIdx(index).GetIntProp(_KEY) for index in output_order(plain)]
+    if plain.GetNumHeavyAtoms() < plain.GetNumAtoms():
+        plain = Chem.RemoveHs(plain)
+    text = write(plain)
+    return parse(text), text, [plain.GetAtomWithIdx(index).GetIntProp(_KEY) for index in output_order(plain)]
 
 
 def _first_position(mol: Mol, positions: dict[int, int]) -> int:
-    return min((positions.get(atom.GetAtomMapNum(), len(positions)) for atom in mol.GetAtoms()), default=0)
+    return min((positions.get(atom.GetAtomMapNum(), len(positions)) for atom in atoms(mol)), default=0)
 
 
 def _write_follower(mol: Mol, positions: dict[int, int], bonded: dict[int, set[int]]) -> str:
     """The follower's text, its atoms in the order of their places in the leader."""
-    bare, keys = _reread(mol)
+    bare, read, keys = _reread(mol)
     places = _places(bare, keys, positions, bonded)
     order = sorted(range(bare.GetNumAtoms()), key=lambda index: places[index])
     text = Chem.MolToSmiles(Chem.RenumberAtoms(bare, order), canonical=False, rootedAtAtom=0)
-    wanted = canonical(write(bare))
+    wanted = write(bare)
+    if wanted != read:  # else it is what reading and writing it again would give
+        wanted = canonical(wanted)
     return text if canonical(text) == wanted else wanted
 
 
@@ -106,21 +107,22 @@ def _places(mol: Mol, keys: list[int], positions: dict[int, int], bonded: dict[i
     A new group that comes before its anchor is entered from its far end, one that comes after from its near end,
     so its atoms are ordered by distance from the anchor, descending or ascending.
     """
-    distances = Chem.GetDistanceMatrix(mol)
-    ranks = list(Chem.CanonicalRankAtoms(mol, breakTies=True))
-    kept = [index for index, key in enumerate(keys) if key in positions and key > 0]
+    kept = {index: positions[key] for index, key in enumerate(keys) if key > 0 and key in positions}
+    if len(kept) == len(keys):
+        return [(kept[index], 0, 0) for index in range(len(keys))]
+    ranks = Chem.CanonicalRankAtoms(mol, breakTies=True)
+    if not kept:
+        return [(0, 0, rank) for rank in ranks]
+    distances = Chem.GetDistanceMatrix(mol).tolist()
     present = {key for key in keys if key > 0}
     places: list[Place] = []
-    for index, key in enumerate(keys):
-        if not kept:
-            places.append((0, 0, ranks[index]))
-        elif index in kept:
-            places.append((positions[key], 0, 0))
-        else:
-            anchor = min(kept, key=lambda other: (distances[index][other], positions[keys[other]]))
-            here = positions[keys[anchor]]
-            lost = min((positions[other] for other in bonded[keys[anchor]] if other not in present), default=None)
-            place = here + 0.5 if lost is None else lost
-            step = int(distances[index][anchor])
-            places.append((place, -step if place < here else step, ranks[index]))
+    for index in range(len(keys)):
+        if index in kept:
+            places.append((kept[index], 0, 0))
+            continue
+        away = distances[index]
+        step, here, anchor = min((int(away[other]), place, other) for other, place in kept.items())
+        lost = min((positions[other] for other in bonded[keys[anchor]] if other not in present), default=None)
+        place = here + 0.5 if lost is None else lost
+        places.append((place, -step if place < here else step, ranks[index]))
     return places

