@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
+import numpy as np
 from rdkit import Chem
 
 from mmai_gym.contracts import InvalidMolecule
 from mmai_gym.molecules.pairs import CUT, HYDROGEN
 from mmai_gym.molecules.smiles import write
-from mmai_gym.molecules.toolkit import Mol, parse
+from mmai_gym.molecules.toolkit import Mol, atoms, heavy_atoms, parse
 
 LARGEST_CHANGE = 15
 """Heavy atoms that an edit may take away."""
@@ -50,16 +51,29 @@ def opened(mapped_smiles: str) -> list[Mol]:
         InvalidMolecule: the molecule cannot be read.
     """
     mol = parse(mapped_smiles)
+    return [_larger_side(mol, cut) for cut in _cuts(mol)]
+
+
+def _cuts(mol: Mol) -> list[tuple[int, int]]:
+    """The ends of each bond that can be cut and has at most LARGEST_CHANGE heavy atoms on one side; none in a mixture."""
     if len(Chem.GetMolFrags(mol)) > 1:
         return []
+    distances = Chem.GetDistanceMatrix(mol)
+    heavy = np.array([atom.GetAtomicNum() > 1 for atom in atoms(mol)])
     found = []
     for begin, end in sorted({(min(match), max(match)) for match in mol.GetSubstructMatches(CUT)}):
-        bond = mol.GetBondBetweenAtoms(begin, end).GetIdx()
-        parts = Chem.GetMolFrags(Chem.FragmentOnBonds(mol, [bond], dummyLabels=[(_OPEN, _OPEN)]), asMols=True)
-        small, large = sorted(parts, key=lambda part: part.GetNumHeavyAtoms())
-        if small.GetNumHeavyAtoms() <= LARGEST_CHANGE:
-            found.append(large)
+        # No ring holds the bond: what is nearer to one end is on its side.
+        side = int(heavy[distances[begin] < distances[end]].sum())
+        if min(side, int(heavy.sum()) - side) <= LARGEST_CHANGE:
+            found.append((begin, end))
     return found
+
+
+def _larger_side(mol: Mol, cut: tuple[int, int]) -> Mol:
+    bond = mol.GetBondBetweenAtoms(*cut).GetIdx()
+    parts = Chem.GetMolFrags(Chem.FragmentOnBonds(mol, [bond], dummyLabels=[(_OPEN, _OPEN)]), asMols=True)
+    _, large = sorted(parts, key=heavy_atoms)
+    return large
 
 
 def closed(core: Mol, substituent: str) -> str | None:
@@ -122,8 +136,9 @@ def edited(smiles: str, steps: Sequence[tuple[int, int]]) -> tuple[str, str] | N
     """
     before = now = mapped(smiles)
     for cut, substituent in steps:
-        cores = opened(now)
-        made = closed(cores[cut], SUBSTITUENTS[substituent]) if cut < len(cores) else None
+        mol = parse(now)
+        cuts = _cuts(mol)
+        made = closed(_larger_side(mol, cuts[cut]), SUBSTITUENTS[substituent]) if cut < len(cuts) else None
         if made is None:
             return None
         now = made
