@@ -34,14 +34,13 @@ def fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Data sets from `mmai-gym data list`.")],
     force: Annotated[bool, typer.Option(help="Fetch again what the cache holds already.")] = False,
 ) -> None:
-    """Bring data sets into the cache: from the mirror folder MMAI_GYM_MIRROR, or from the network."""
+    """Bring data sets into the cache, from the mirror (MMAI_GYM_MIRROR) or the network, and derive what loading needs."""
     from mmai_gym import sources
 
     with progress_bar() as progress:
         for name in names:
             folder = sources.fetch(name, force=force, progress=progress)
-            if name == "uspto-50k":
-                sources.uspto50k.derive_train(progress)
+            sources.derive(name, progress)
             stderr.print(f"{name}: ready in {folder}", markup=False)
 
 
