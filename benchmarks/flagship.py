@@ -3,6 +3,7 @@
     python benchmarks/flagship.py measure flagship            # a trunk, or a fork (flagship-davis-random, ...), into runs/
     python benchmarks/flagship.py page                        # every table of docs/flagship.md, from docs/results
     python benchmarks/flagship.py again --items 200           # asks the shipped checkpoint again and compares
+    python benchmarks/flagship.py base-rates                  # a rule of the read-out, on validation questions
 
 - measure: the trunk answers the suite `flagship`, a record for each family, with itself as the forward model of the round
   trips; a fork answers the test set of its own split, beside the baselines that the suite `activity` calls trivial.
@@ -11,24 +12,28 @@
 - again: the same test questions, at most so many of each task and each in one written form, to the checkpoint in
   checkpoints/flagship. A headline agrees if it lies in the 95 % interval of the stored answers to those very questions.
   Exits with 1 if one does not.
+- base-rates: FGBench's yes-or-no questions of the validation parts, answered by the likelier class and by the one that
+  lies further above its base rate (`bench/readout.py`), into docs/results/base-rates.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import re
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmai_gym import bench, tasks
-from mmai_gym.contracts import Estimate, Model
+from mmai_gym.contracts import Completion, Estimate, Model, Result
 from mmai_gym.models import load_model
 from mmai_gym.records import RunRecord
+from mmai_gym.tasks.answers import wrap
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -378,6 +383,46 @@ def disagreements(stored: Path, fresh: Path) -> Iterator[str]:
             yield name
 
 
+# --------------------------------------------------------------------------------------------------- base rates
+
+
+def by_both_rules(items: int) -> dict[str, object]:
+    """Balanced accuracy of the shipped checkpoint on validation questions, by the rule of the read-out and without it."""
+    (clean,) = (family for family in bench.load_suite(TRUNK).families if family.name == "functional-groups/clean")
+    alone = clean.model_copy(update={"tasks": tuple(clean_booleans()), "trivial": ()})
+    suite = bench.Suite(name="base-rates", baselines=(), family=(alone,))
+    with tempfile.TemporaryDirectory() as folder:
+        path = bench.run(
+            load_model(str(CHECKPOINT)), suite, Path(folder, "valid.jsonl"), split="valid", limit=items
+        )
+        found = {name: results for (_, name), results in RunRecord.read(path).results(tasks.get).items()}
+    rows: dict[str, dict[str, float]] = {}
+    for name, results in found.items():
+        by_rule = {"against base rates": results, "likelier": list(map(likelier, results))}
+        score = tasks.get(name).score
+        rows[name] = {rule: score(answered)["balanced_accuracy"].value for rule, answered in by_rule.items()}
+        rows[name]["questions"] = len(results)
+    # One class alone among the questions has no balanced accuracy.
+    defined = {name: row for name, row in rows.items() if not math.isnan(row["likelier"])}
+    return {
+        "split": "valid",
+        "mean_balanced_accuracy": {
+            rule: statistics.mean(row[rule] for row in defined.values())
+            for rule in ("against base rates", "likelier")
+        },
+        "one_class_alone": sorted(rows.keys() - defined.keys()),
+        "tasks": defined,
+    }
+
+
+def likelier(result: Result) -> Result:
+    """The result with the likeliest option for an answer."""
+    probabilities = result.prediction.probabilities or {}
+    completion = Completion(wrap(max(probabilities, key=lambda option: probabilities[option])))
+    verdict = tasks.get(result.example.task).verify(result.example, completion.text)
+    return Result(result.example, replace(result.prediction, completions=(completion,)), (verdict,))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -390,6 +435,8 @@ def main() -> None:
     commands.add_parser("page")
     two = commands.add_parser("again")
     two.add_argument("--items", type=int, default=200, help="at most so many test examples of each task")
+    three = commands.add_parser("base-rates")
+    three.add_argument("--items", type=int, default=500, help="at most so many validation examples of each task")
     given = parser.parse_args()
     if given.command == "measure":
         model = CHECKPOINT if given.model == TRUNK else Path("runs") / given.model
@@ -400,6 +447,8 @@ def main() -> None:
             print(bench.render_text(bench.table(path)))
     elif given.command == "page":
         PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), Figures.read()), encoding="utf-8")
+    elif given.command == "base-rates":
+        (RESULTS / "base-rates.json").write_text(json.dumps(by_both_rules(given.items), indent=1) + "\n")
     else:
         with tempfile.TemporaryDirectory() as folder_:
             suites = {name: once(suite) for name, suite in suites_of(TRUNK).items()}

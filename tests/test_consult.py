@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,8 @@ pytest.importorskip("transformers")
 import torch
 
 from mmai_gym import tasks
-from mmai_gym.consult import Consultant
-from mmai_gym.contracts import Completion, DataError, Example, InvalidMolecule, Prediction, UsageError
+from mmai_gym.consult import Consultant, _possible
+from mmai_gym.contracts import Completion, DataError, Example, InvalidMolecule, Number, Prediction, UsageError
 from mmai_gym.lfm import checkpoint
 from mmai_gym.lfm.presets import Preset, config
 from mmai_gym.lfm.tokenizer import build_tokenizer
@@ -98,6 +99,20 @@ def test_an_interval_and_a_temperature_come_from_the_inference_recipe(run: Path)
         assert asked["probabilities"] == pytest.approx({"yes": 0.5, "no": 0.5}, abs=0.02)
     finally:
         (run / "checkpoint" / "inference.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("unit", "grid", "bounds"),
+    [
+        ("% bound", (0.5, 99.0), (0.0, 100.0)),
+        ("h", (0.0, 30.0), (0.0, math.inf)),
+        ("log10 mol/L", (-9.0, 1.0), (-math.inf, math.inf)),
+    ],
+)
+def test_an_interval_ends_where_no_value_can_lie(
+    unit: str, grid: tuple[float, ...], bounds: tuple[float, float]
+) -> None:
+    assert _possible(Number(unit, grid)) == bounds
 
 
 def test_reactants_are_canonical_each_once_and_made_again_or_not(

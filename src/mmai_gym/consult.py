@@ -153,7 +153,8 @@ class Consultant:
             told |= {"value": prediction.value, "unit": form.unit}
             half = self.inference.half_interval(prediction, example.task)
             if half is not None:
-                told |= {"low": prediction.value - half, "high": prediction.value + half}
+                least, most = _possible(form)
+                told |= {"low": max(least, prediction.value - half), "high": min(most, prediction.value + half)}
         return told
 
     def _task(self, name: str) -> str:
@@ -185,6 +186,11 @@ class Consultant:
                 f"there are: {', '.join(self.goals()) or 'none'}"
             )
         return fitting[0]
+
+
+def _possible(form: Number) -> tuple[float, float]:
+    """Between what no measured value can lie: nothing is below zero where no training label is, or above 100 %."""
+    return 0.0 if form.grid[0] >= 0.0 else -math.inf, 100.0 if form.unit.startswith("%") else math.inf
 
 
 def _form(found: Prototype) -> AnswerForm:
