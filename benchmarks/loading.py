@@ -6,9 +6,9 @@
 
 All rows of all splits are read through their tasks, in one process. `peak_mb` is the process's largest size so far: it
 grows with the largest data set, not with their number. With --out a user's first steps are timed, in a cache that is empty
-before the first: `data fetch` of the public sets of the core suite, which derives what their loaders need; loading the
-suite; `data audit` of everything; and the last two again, with all that the first time left in the cache. Files must be
-in the mirror (MMAI_GYM_MIRROR).
+before the first: `data fetch` of all public sets, which derives what their tasks need; loading the core suite; `data audit`
+of everything; and the last two again, with all that the first time left in the cache. Files must be in the mirror
+(MMAI_GYM_MIRROR).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mmai_gym.sources import kept_data_set
 _GYM = (sys.executable, "-m", "mmai_gym")
 _LOAD, _AUDIT = (sys.executable, __file__), (*_GYM, "data", "audit")
 _STEPS = {
-    "data fetch": (*_GYM, "data", "fetch", "uspto-50k", "tdc-admet"),
+    "data fetch": (*_GYM, "data", "fetch", "--all"),
     "load the core suite": _LOAD,
     "audit": _AUDIT,
     "load the core suite again": _LOAD,

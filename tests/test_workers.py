@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mmai_gym.contracts import GymError, UsageError
-from mmai_gym.workers import MAX_WINDOW, Outcome, WorkerPool, _Run
+from mmai_gym.workers import MAX_WINDOW, Outcome, WorkerPool, _Run, cores
 
 # ------------------------------------------------------------------ what the children run
 
@@ -48,6 +48,8 @@ def behave(item: object) -> object:
             raise ValueError("a bad item")
         case "lambda":
             return lambda: None
+        case "cores":
+            return cores()
         case "pid":
             return os.getpid()
         case "modules":
@@ -382,3 +384,16 @@ def test_no_orphan_survives_the_parent(tmp_path: Path, how: signal.Signals) -> N
     _, err = script.communicate(timeout=30)
     assert err.count("Traceback") == (1 if how == signal.SIGINT else 0)
     assert eventually(lambda: all(map(gone, pids)))
+
+
+def test_a_worker_has_one_core() -> None:
+    with WorkerPool(behave) as pool:
+        assert next(pool.map(["cores"])).value == 1
+
+
+def test_a_job_counts_the_cores_it_was_given_not_those_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 7}, raising=False)
+    assert cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert cores() == 8

@@ -65,6 +65,21 @@ _BOOTSTRAP = (
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
+_in_a_pool = False
+"""Whether this process is a worker."""
+
+
+def cores() -> int:
+    """Cores that this process may use: on a shared machine a job has fewer than there are; a worker has one, its siblings
+    have the others.
+    """
+    if _in_a_pool:
+        return 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS has no affinities
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one item: a value, or the kind of failure and its detail; `seconds` spent in the worker."""
@@ -441,6 +456,8 @@ def _describe(error: BaseException) -> str:
 
 def _serve(descriptor: int, counter: int) -> None:
     """The child's life: set up, then one item after the other until the parent closes the socket."""
+    global _in_a_pool
+    _in_a_pool = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The default action of SIGALRM ends the process in the kernel, whatever native code is doing.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)

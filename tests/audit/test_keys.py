@@ -64,7 +64,7 @@ def test_data_sets_are_kept_apart_and_one_at_a_time(monkeypatch: pytest.MonkeyPa
     found.of("a", ["X"])
     assert identify.asked == ["X", "X"]
     names = sorted(path.name for path in folder.iterdir())
-    assert names == [f"counting-{name}-rdkit-{rdBase.rdkitVersion}.json.gz" for name in ("a", "b")]
+    assert names == [f"counting-1-{name}-rdkit-{rdBase.rdkitVersion}.json.gz" for name in ("a", "b")]
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x1f\x8bnot gzip at all", None, "cut", "list"])

@@ -60,6 +60,7 @@ def test_help_needs_no_heavy_library_and_lists_only_what_exists() -> None:
         (("train", "no-such-recipe"), 2, "nano-embedded"),
         (("report", "no-such-run"), 2, "no-such-run"),
         (("data", "fetch", "uspto-51k"), 2, "uspto-50k"),
+        (("data", "fetch"), 2, "--all"),
         (("data", "audit", "admit"), 2, "did you mean 'admet'"),
         (("data", "audit", "activity/embedded", "--against", "zink"), 2, "zink"),
         (("data", "map", "tdc-admet"), 2, "uspto-50k"),

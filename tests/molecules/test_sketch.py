@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules import connectivity, randomized, sketch
+from mmai_gym.molecules import connectivity, parse, randomized, sketch
 from mmai_gym.sources import embedded
 
 _ONE_SKELETON = [
@@ -43,6 +43,11 @@ def test_molecules_of_one_connectivity_share_a_sketch_and_few_others_do() -> Non
     assert {len(found) for found in by_key.values()} == {1}
     distinct = {next(iter(found)) for found in by_key.values()}
     assert len(distinct) > 0.95 * len(by_key)
+
+
+@pytest.mark.parametrize("smiles", ["c1ccccc1C[Se]C", "C[N+](C)(C)C.[Cl-]", "[2H]C(N)=O", "C[Cu]C", "c1cc[nH]c1"])
+def test_a_molecule_has_the_sketch_of_its_text(smiles: str) -> None:
+    assert sketch(parse(smiles)) == sketch(smiles)
 
 
 def test_bond_orders_do_not_count_but_bonds_do() -> None:

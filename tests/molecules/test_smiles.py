@@ -36,6 +36,15 @@ def test_canonical_set_ignores_order_and_maps_but_not_multiplicity() -> None:
     assert canonical_set("CC.CC") != canonical_set("CC")
 
 
+def test_canonical_set_reads_a_ring_that_is_closed_across_a_dot() -> None:
+    assert canonical_set("C1CC.C1") == "CCCC"
+    assert canonical_set("C1.CC.C1") == "CC.CC"
+    with pytest.raises(InvalidMolecule):
+        canonical_set("C1CC.CC")
+    with pytest.raises(InvalidMolecule):
+        canonical_set("CC..CC(")
+
+
 def test_canonical_set_follows_the_documented_steps(varied: list[str]) -> None:
     for smiles in varied:
         mol = parse(smiles)

@@ -10,7 +10,7 @@ import pytest
 
 from mmai_gym.contracts import DataError, UsageError
 from mmai_gym.molecules import is_valid, murcko_scaffold
-from mmai_gym.sources import derive, tdc
+from mmai_gym.sources import tdc
 from mmai_gym.sources.manifest import Dataset, File, Member
 
 TRAIN_VAL = "Drug_ID,Drug,Y\n" + "".join(
@@ -87,21 +87,17 @@ def test_train_and_valid_part_the_official_table_by_scaffold(archive: Archive, s
     assert {"C1CC", "Cc1ccccc1"} <= {row.smiles for row in train}
 
 
-def test_what_is_derived_ahead_is_not_computed_when_a_part_is_read(
+def test_the_parts_of_an_endpoint_are_derived_once(
     archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MMAI_GYM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(tdc, "ENDPOINTS", {"herg": tdc.ENDPOINTS["herg"]})
-    said: list[tuple[int, int, str]] = []
-    derive("tdc-admet", lambda *step: said.append(step))
-    assert said == [(1, 1, "dividing the training tables of tdc-admet")]
+    train = tdc.molecules("herg", "train")
 
     def fail(smiles: str) -> str:
         raise AssertionError(f"computed again: {smiles}")
 
     monkeypatch.setattr(tdc, "series", fail)
-    assert len(tdc.molecules("herg", "train")) + len(tdc.molecules("herg", "valid")) == 18
-    derive("davis")  # of which nothing is derived
+    assert len(train) + len(tdc.molecules("herg", "valid")) == 18
 
 
 def test_the_validation_part_changes_with_the_seed_but_not_with_the_order(archive: Archive) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 import mmai_gym as gym
 from mmai_gym import tasks
-from mmai_gym.contracts import SPLITS, Reason, Task, UsageError, answer_form, item_seed
+from mmai_gym.contracts import SPLITS, DataError, Reason, Split, Task, UsageError, answer_form, item_seed
+from mmai_gym.tasks import BaseTask
 from mmai_gym.tasks.rendering import CONTROL_TOKENS, chat_prompt, compact_answer, compact_row, expand
 
 EMBEDDED = [name for name in tasks.names() if "embedded" in name]
@@ -31,6 +32,35 @@ def sample(name: str, count: int = 12) -> list:
         step = max(1, len(examples) // count)
         chosen += list(itertools.islice((examples[i] for i in range(0, len(examples), step)), count))
     return chosen
+
+
+class _Opened(BaseTask):
+    """Notes which splits are opened; `absent` says that a file is missing."""
+
+    headline = "accuracy"
+    question = answer = judge = score = None  # type: ignore[assignment]
+
+    def __init__(self, name: str, *sources: str, absent: bool = False) -> None:
+        self.name, self.sources, self.absent, self.opened = name, sources, absent, []
+
+    def examples(self, split: Split) -> tuple[()]:
+        if self.absent:
+            raise DataError("not here")
+        self.opened.append(split)
+        return ()
+
+
+def test_preparing_a_data_set_opens_each_of_its_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, others, shared = _Opened("a", "toy"), _Opened("b", "other"), _Opened("c", "toy", "other", absent=True)
+    monkeypatch.setattr(tasks, "_registry", lambda: {task.name: task for task in (mine, others, shared)})
+    calls: list[tuple[int, int, str]] = []
+    tasks.prepare("toy", lambda *call: calls.append(call))
+    assert (mine.opened, others.opened) == (["train", "valid", "test"], [])
+    assert calls[0] == (0, 2, "preparing · a")
+    assert calls[-1][:2] == (2, 2)
+    mine.absent = True
+    with pytest.raises(DataError, match="not here"):
+        tasks.prepare("toy", lambda *call: None)
 
 
 def test_there_are_at_least_thirty_tasks_of_five_families() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from mmai_gym.contracts import InvalidMolecule
 from mmai_gym.molecules import canonical_set, connectivity, sketch
 from mmai_gym.sources import cache_dir, write_atomically
 from mmai_gym.tasks import BaseTask
-from mmai_gym.workers import WorkerPool
+from mmai_gym.workers import WorkerPool, cores
 
 _CHUNK = 200
 _WORTH_A_POOL = 1_000  # starting workers costs as much as this many molecules
@@ -66,17 +65,19 @@ class Keys:
 
     Args:
         identify: importable, pure; `skeletons`, `sketches` or `sides`.
+        version: raised when `identify` gives something else for the same text.
     """
 
-    def __init__(self, identify: Identify) -> None:
+    def __init__(self, identify: Identify, version: str = "1") -> None:
         self._identify = identify
-        self._pool = WorkerPool(identify, workers=os.cpu_count() or 1, seconds=_SECONDS_PER_CHUNK)
+        self._stem = f"{identify.__name__}-{version}"
+        self._pool = WorkerPool(identify, workers=cores(), seconds=_SECONDS_PER_CHUNK)
         self._path = Path()
         self._known: dict[str, str | None] = {}
 
     def of(self, dataset: str, smiles: Sequence[str]) -> list[str | None]:
         """The identity of each, in order; what is new is computed on all cores and stored."""
-        path = cache_dir() / "derived" / f"{self._identify.__name__}-{dataset}-rdkit-{rdBase.rdkitVersion}.json.gz"
+        path = cache_dir() / "derived" / f"{self._stem}-{dataset}-rdkit-{rdBase.rdkitVersion}.json.gz"
         if path != self._path:
             self._path, self._known = path, _stored(path)
         new = [text for text in dict.fromkeys(smiles) if text not in self._known]

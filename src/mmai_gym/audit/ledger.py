@@ -16,9 +16,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mmai_gym.audit.keys import Keys, sides
+from mmai_gym.audit.keys import Keys, sides, skeletons
+from mmai_gym.audit.numbering import Numbering
 from mmai_gym.audit.reading import Row
-from mmai_gym.audit.skeletons import Skeletons
 from mmai_gym.contracts import SPLITS, Split
 
 Part = Literal["train", "train+valid", "whole"]
@@ -84,35 +84,21 @@ class Ledger:
 
     def __init__(self) -> None:
         self.holdings: dict[str, Holding] = {}
-        self._skeletons = Skeletons()
-        self._products: dict[str, int] = {}
+        self._skeletons, self._products = Numbering(skeletons), Numbering(sides)
         self._sides = Keys(sides)
         self._reactants: dict[str, frozenset[str]] = {}
 
     def enter(self, name: str, dataset: str, rows: Mapping[Split, Sequence[Row]]) -> Holding:
         """Take down a task's (or a list's) rows by split; those of one data set should follow each other."""
-        labelled = [row for part in rows.values() for row in part if not row.made]
-        numbers = iter(self._skeletons.of(dataset, [text for row in labelled for text in row.molecules]))
+        every = [row for part in rows.values() for row in part]
+        numbers = iter(
+            self._skeletons.of(dataset, [text for row in every if not row.made for text in row.molecules])
+        )
+        products = iter(self._products.of(dataset, [row.made[0] for row in every if row.made]))
         self.holdings[name] = Holding(
-            name, dataset, {split: self._rows(part, numbers) for split, part in rows.items()}
+            name, dataset, {split: _rows(part, numbers, products) for split, part in rows.items()}
         )
         return self.holdings[name]
-
-    def _rows(self, rows: Sequence[Row], numbers: Iterator[int | None]) -> Rows:
-        owners = [place for place, row in enumerate(rows) if not row.made for _ in row.molecules]
-        found = [(number, owner) for owner in owners if (number := next(numbers)) is not None]
-        reactions = [row.made for row in rows if row.made]
-        made = tuple((self._number(product), left) for product, left in reactions if product is not None)
-        return Rows(
-            len(rows),
-            np.array([number for number, _ in found], dtype=np.int64),
-            np.array([owner for _, owner in found], dtype=np.int64),
-            made,
-            len(owners) - len(found) + len(reactions) - len(made),
-        )
-
-    def _number(self, product: str) -> int:
-        return self._products.setdefault(product, len(self._products))
 
     # ------------------------------------------------------------------------------------------- questions
 
@@ -157,3 +143,18 @@ class Ledger:
     def _part(self, source: str, part: Part) -> Iterator[Rows]:
         splits = self.holdings[source].splits
         return (splits[split] for split in PARTS[part] if split in splits)
+
+
+def _rows(rows: Sequence[Row], numbers: Iterator[int | None], products: Iterator[int | None]) -> Rows:
+    """One split; the numbers are those of its molecules and of its products, in the order of the rows."""
+    owners = [place for place, row in enumerate(rows) if not row.made for _ in row.molecules]
+    found = [(number, owner) for owner in owners if (number := next(numbers)) is not None]
+    reactions = [row.made[1] for row in rows if row.made]
+    made = tuple((product, left) for left in reactions if (product := next(products)) is not None)
+    return Rows(
+        len(rows),
+        np.array([number for number, _ in found], dtype=np.int64),
+        np.array([owner for _, owner in found], dtype=np.int64),
+        made,
+        len(owners) - len(found) + len(reactions) - len(made),
+    )

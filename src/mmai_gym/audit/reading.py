@@ -1,15 +1,14 @@
 """Rows of tasks as an audit needs them, read in several processes.
 
-Some tasks write a molecule canonically when an example is asked for, compute scaffolds to split, or canonicalise the two
-sides of a reaction; one process would spend more time on that than on all comparisons. A task of ordinary size is read
-by one worker as a whole, so that what its splits share is computed once; a large one in pieces.
+Some tasks write a molecule canonically when an example is asked for, or compute scaffolds to split; one process would spend
+more time on that than on all comparisons. A task of ordinary size is read by one worker as a whole, so that what its splits
+share is computed once; a large one in pieces.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +16,10 @@ from typing import NamedTuple
 
 from mmai_gym import tasks
 from mmai_gym.audit.content import Content, content
-from mmai_gym.audit.keys import sides
 from mmai_gym.contracts import SPLITS, Choice, Count, DataError, Molecule, Number, Question, Split, answer_form
 from mmai_gym.tasks import BaseTask
 from mmai_gym.tasks.reactions import ReactionTask
-from mmai_gym.workers import Outcome, WorkerPool
+from mmai_gym.workers import Outcome, WorkerPool, cores
 
 _PIECE = 20_000  # rows
 _PIECES_AHEAD = 8
@@ -35,15 +33,14 @@ class Row(NamedTuple):
 
     Attributes:
         molecules, proteins: as in `Content`.
-        made: of a reaction the canonical product, None where it cannot be read, and the reactants as they are written;
-            None for other rows.
+        made: of a reaction the product and the reactants, as they are written; None for other rows.
         asked: digest of all that the question says beside the molecules; '' where answers cannot contradict each other.
         answer: the gold answer.
     """
 
     molecules: tuple[str, ...] = ()
     proteins: tuple[str, ...] = ()
-    made: tuple[str | None, str] | None = None
+    made: tuple[str, str] | None = None
     asked: str = ""
     answer: str = ""
 
@@ -52,13 +49,12 @@ class Row(NamedTuple):
         """A row that asks nothing."""
         if found.reactants is None:
             return Row(found.molecules, found.proteins)
-        return Row.of_reaction(".".join(found.molecules), found.reactants, False, found.proteins)
+        return Row.of_reaction(".".join(found.molecules), found.reactants, found.proteins)
 
     @staticmethod
-    def of_reaction(product: str, reactants: str, canonical: bool, proteins: tuple[str, ...] = ()) -> Row:
-        """A reaction, both sides as written; `canonical` where these are canonical sets."""
-        known = product if canonical else sides([product])[0]
-        return Row((known or product,), proteins, (known, reactants))
+    def of_reaction(product: str, reactants: str, proteins: tuple[str, ...] = ()) -> Row:
+        """A reaction, both sides as written."""
+        return Row((product,), proteins, (product, reactants))
 
 
 Piece = tuple[str, Split, int, int | None]
@@ -68,7 +64,7 @@ Piece = tuple[str, Split, int, int | None]
 def read(names: Sequence[str]) -> Iterator[tuple[str, Mapping[Split, Sequence[Row]] | DataError]]:
     """The rows of each task by split, in the order of the names, or why its data cannot be read."""
     jobs = [(name, job) for name in names for job in _jobs(tasks.get(name))]
-    with WorkerPool(rows, workers=os.cpu_count() or 1, seconds=_SECONDS_PER_PIECE, memory_mb=_MEMORY_MB) as pool:
+    with WorkerPool(rows, workers=cores(), seconds=_SECONDS_PER_PIECE, memory_mb=_MEMORY_MB) as pool:
         outcomes = _ahead(pool.map(job for _, job in jobs if _is_large(job)))
         parts: dict[Split, list[Row]] = {split: [] for split in SPLITS}
         fault: DataError | None = None
@@ -148,10 +144,10 @@ def _piece(name: str, split: Split, start: int, end: int | None) -> list[Row]:
 
 
 def _reactions(task: ReactionTask, split: Split, start: int, end: int | None) -> list[Row]:
-    """Rows whose product alone is canonicalised: most products are made nowhere else, and then reactants do not matter."""
-    forward, canonical = task.asks.control == "forward", task.canonical(split)
+    """Rows without questions, whose sides some sources would have to canonicalise."""
+    forward = task.asks.control == "forward"
     return [
-        Row.of_reaction(wanted if forward else shown, shown if forward else wanted, canonical)
+        Row.of_reaction(wanted if forward else shown, shown if forward else wanted)
         for shown, wanted in task.written(split)[start:end]
     ]
 

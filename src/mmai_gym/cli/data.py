@@ -31,16 +31,22 @@ def data_list(as_json: JsonOption = False) -> None:
 
 @data.command()
 def fetch(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Data sets from `mmai-gym data list`.")],
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Data sets from `mmai-gym data list`.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All data sets there are.")] = False,
     force: Annotated[bool, typer.Option(help="Fetch again what the cache holds already.")] = False,
 ) -> None:
     """Bring data sets into the cache, from the mirror (MMAI_GYM_MIRROR) or the network, and derive what loading needs."""
-    from mmai_gym import sources
+    from mmai_gym import sources, tasks
 
+    chosen = list(sources.list_datasets()) if every else names or []
+    if not chosen:
+        raise UsageError("name data sets from `mmai-gym data list`, or say --all")
     with progress_bar() as progress:
-        for name in names:
+        for name in chosen:
             folder = sources.fetch(name, force=force, progress=progress)
-            sources.derive(name, progress)
+            tasks.prepare(name, progress)
             stderr.print(f"{name}: ready in {folder}", markup=False)
 
 

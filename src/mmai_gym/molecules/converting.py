@@ -9,7 +9,6 @@ again one by one, and the failure stays with the one that causes it.
 from __future__ import annotations
 
 import itertools
-import os
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from mmai_gym.molecules.graph import GraphArrays
 from mmai_gym.molecules.internal import InternalCoordinates
 from mmai_gym.molecules.toolkit import Mol, parse, shown
 from mmai_gym.molecules.views import VIEWS, View
-from mmai_gym.workers import WorkerPool
+from mmai_gym.workers import WorkerPool, cores
 
 AnyView: TypeAlias = str | Mol | GraphArrays | Conformer | InternalCoordinates
 """What `convert` takes: a text in some view, RDKit's molecule, or the arrays of a view."""
@@ -152,7 +151,7 @@ def convert_all(
     _checked_options(_view(to), options)
     if _view(source).read is None:
         raise UsageError(f"no molecule is read from the view {source}: {_view(source).limits}")
-    batch = _Batch(iter(molecules), (to, source, options), workers or os.cpu_count() or 1, seconds)
+    batch = _Batch(iter(molecules), (to, source, options), workers or cores(), seconds)
     return Conversions(batch.results())
 
 

@@ -7,6 +7,7 @@ two molecules have nothing in common. What molecules of one connectivity always 
 from __future__ import annotations
 
 import hashlib
+import re
 
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
@@ -15,9 +16,14 @@ from mmai_gym.contracts import InvalidMolecule
 from mmai_gym.molecules.toolkit import Mol, check_text, parse, shown
 
 _RADIUS = 3
-_ENVIRONMENTS = rdFingerprintGenerator.GetMorganGenerator(radius=_RADIUS, useBondTypes=False)
+_ENVIRONMENTS = rdFingerprintGenerator.GetMorganGenerator(
+    radius=_RADIUS, useBondTypes=False, atomInvariantsGenerator=rdFingerprintGenerator.GetRDKitAtomInvGen()
+)
+"""By twice the atomic number, one more for aromatic atoms, of which there are none in what `_read` gives back."""
 _NEVER_CUT = frozenset({5, 6, 7, 8, 9, 14, 15, 16, 17, 34, 35, 53})
 """Elements whose bonds InChI leaves as they are; those of metals it cuts."""
+_ORDINARY = re.compile(r"(?:[^\[\]*]++|\[\d*(?:Br|Cl|Si|Se|se|[BCFINOPSbcnops])(?![a-z])[^\]]*\])++")
+"""A SMILES of nothing but these elements, without atoms of hydrogen; to ask each atom takes longer than to hash it."""
 _AS_WRITTEN = Chem.SmilesParserParams()
 _AS_WRITTEN.sanitize = False  # type: ignore[assignment]
 _AS_WRITTEN.removeHs = False  # type: ignore[assignment]
@@ -39,22 +45,30 @@ def sketch(molecule: str | Mol) -> str:
     Raises:
         InvalidMolecule: an unreadable SMILES, or a dummy atom, of which there is no InChI.
     """
-    mol = _read(molecule) if isinstance(molecule, str) else molecule
+    if isinstance(molecule, str):
+        mol = _read(molecule)
+        if _ORDINARY.fullmatch(molecule):
+            return _digest(_ENVIRONMENTS.GetSparseCountFingerprint(mol).ToBinary())
+    else:
+        mol = molecule
     elements = _elements(mol)
     if 1 in elements:
         mol = Chem.RemoveAllHs(mol, sanitize=False)
         elements = _elements(mol)
     if 0 in elements:
         raise InvalidMolecule(f"{shown(molecule)} has a dummy atom, and no InChI")
-    if _NEVER_CUT.issuperset(elements) and elements:
-        seen = _ENVIRONMENTS.GetSparseCountFingerprint(mol, customAtomInvariants=elements).ToBinary()
-    else:
-        seen = bytes(sorted(elements))
+    if not elements or not _NEVER_CUT.issuperset(elements):
+        return _digest(bytes(sorted(elements)))
+    doubled = [2 * element for element in elements]
+    return _digest(_ENVIRONMENTS.GetSparseCountFingerprint(mol, customAtomInvariants=doubled).ToBinary())
+
+
+def _digest(seen: bytes) -> str:
     return hashlib.blake2b(seen, digest_size=8).hexdigest()
 
 
 def _read(smiles: str) -> Mol:
-    """The molecule without rings, aromaticity and stereo, which take most of the time of `parse`."""
+    """The molecule in its Kekulé form, without rings, aromaticity and stereo, which take most of the time of `parse`."""
     mol = Chem.MolFromSmiles(check_text(smiles, "SMILES"), _AS_WRITTEN)
     if mol is None or not mol.GetNumAtoms() or Chem.SanitizeMol(mol, _CAN_FAIL, catchErrors=True):
         return parse(smiles)  # which says why

@@ -15,7 +15,7 @@ from functools import lru_cache
 from rdkit import Chem
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules.toolkit import Mol, as_mol, atoms, parse
+from mmai_gym.molecules.toolkit import Mol, as_mol, atoms, check_text, parse
 
 _MAP = re.compile(r":\d+(?=\])")  # the last part of a bracket atom
 
@@ -144,13 +144,18 @@ def strip_maps(smiles: str) -> str:
 def canonical_set(smiles: str) -> str:
     """The one text by which two sets of molecules are compared.
 
-    Take the atom map numbers out, parse, write the SMILES, split at the dots, sort, join with dots. A salt's ions are
-    thus members of the set like any other, and multiplicity counts.
+    Take the atom map numbers out, split at the dots, write each part canonically, sort, join with dots. A salt's ions are
+    thus members of the set like any other, and multiplicity counts. What was a part lately is remembered: sets that are
+    compared have many in common.
 
     Raises:
         InvalidMolecule: `smiles` cannot be read.
     """
-    return write_set(parse(without_maps(smiles)))
+    text = check_text(without_maps(smiles), "SMILES")
+    try:
+        return ".".join(sorted(map(canonical, text.split("."))))
+    except InvalidMolecule:  # either wrong, or a ring closed across a dot
+        return write_set(parse(text))
 
 
 def write_set(mol: Mol) -> str:

@@ -6,9 +6,6 @@ source (`uspto50k`, `tdc`, `moleculenet`, ..., `embedded`) reads its rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
-from mmai_gym.contracts import Progress
 from mmai_gym.sources import (
     affinity,
     biogen,
@@ -55,24 +52,6 @@ def describe(name: str) -> dict[str, str | int]:
     return dataset(name).describe()
 
 
-_DERIVED: Mapping[str, Callable[[Progress | None], object]] = {
-    "tdc-admet": tdc.derive_parts,
-    "uspto-50k": uspto50k.derive_train,
-}
-
-
-def derive(name: str, progress: Progress | None = None) -> None:
-    """Compute what a loader derives from the files of a data set, unless the cache has it already; of most sets nothing.
-
-    Loaders do it themselves when they are first asked; here it can be done ahead, as `mmai-gym data fetch` does.
-
-    Raises:
-        DataError: a file is missing or damaged.
-    """
-    if name in _DERIVED:
-        _DERIVED[name](progress)
-
-
 def checksums(name: str) -> dict[str, str]:
     """sha256 by file of a data set of the manifest, or of "embedded" as it is installed here; for a run record.
 
@@ -98,7 +77,6 @@ __all__ = [
     "checksums",
     "chemllmbench",
     "dataset",
-    "derive",
     "describe",
     "drd2",
     "drugban",

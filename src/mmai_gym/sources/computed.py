@@ -8,7 +8,6 @@ for the others only. The file's name holds the function's version and RDKit's re
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from rdkit import rdBase
 
 from mmai_gym.contracts import DataError, Progress
 from mmai_gym.sources.files import cache_dir, writing_to
-from mmai_gym.workers import WorkerPool
+from mmai_gym.workers import WorkerPool, cores
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS value (text TEXT PRIMARY KEY, value BLOB, failure TEXT) WITHOUT ROWID"
 _COMMIT_SECONDS = 2.0
@@ -75,7 +74,7 @@ class Computed:
         if not missing:
             return made
         written = time.monotonic()
-        workers = min(os.cpu_count() or 1, -(-len(missing) // _PER_WORKER))
+        workers = min(cores(), -(-len(missing) // _PER_WORKER))
         try:
             with WorkerPool(self.function, workers=workers, seconds=self.seconds) as pool:
                 for text, outcome in zip(missing, pool.map(missing), strict=True):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -22,7 +21,7 @@ from rdkit import rdBase
 
 from mmai_gym.contracts import DataError
 from mmai_gym.sources.files import cache_dir, one_at_a_time, write_atomically
-from mmai_gym.workers import Outcome, WorkerPool
+from mmai_gym.workers import Outcome, WorkerPool, cores
 
 _SECONDS_PER_ITEM = 60.0
 _WORTH_A_POOL = 3_000  # starting workers costs as much as this many molecules
@@ -50,7 +49,7 @@ def derived_table(
 
 
 def derived_column(name: str, version: str, inputs: Sequence[str], function: Callable[[str], Any]) -> list[Any]:
-    """`function` of each input, computed where the table is not on disk yet; of many inputs on all cores.
+    """`function` of each input, computed where the table is not on disk yet; of many inputs on all cores there are.
 
     Args:
         function: importable, returns what JSON can hold.
@@ -70,10 +69,10 @@ def _stored(path: Path) -> list[Any] | None:
 
 def _computed(name: str, inputs: Sequence[str], function: Callable[[str], Any]) -> Iterator[Any]:
     with ExitStack() as held:
-        if len(inputs) < _WORTH_A_POOL:
+        if len(inputs) < _WORTH_A_POOL or cores() == 1:
             outcomes: Iterator[Outcome] = map(partial(_outcome, function), inputs)
         else:
-            pool = WorkerPool(function, workers=os.cpu_count() or 1, seconds=_SECONDS_PER_ITEM)
+            pool = WorkerPool(function, workers=cores(), seconds=_SECONDS_PER_ITEM)
             outcomes = held.enter_context(pool).map(inputs)
         for item, outcome in zip(inputs, outcomes, strict=True):
             if outcome.error is not None:

@@ -29,7 +29,7 @@ from mmai_gym.records import lock
 from mmai_gym.sources import uspto50k
 from mmai_gym.sources.files import cache_dir, writing_to
 from mmai_gym.sources.memory import kept, turn_to
-from mmai_gym.workers import Outcome, WorkerPool
+from mmai_gym.workers import Outcome, WorkerPool, cores
 
 DATA_SET = "uspto-50k"
 SPLITS: tuple[Split, ...] = ("train", "valid")
@@ -204,7 +204,7 @@ def make(split: Split, progress: Progress | None = None, workers: int | None = N
         stream = path.open("a+b")
     with stream:
         lock(stream, path)
-        _append(stream, split, _recover(stream, split), workers or os.cpu_count() or 1, progress)
+        _append(stream, split, _recover(stream, split), workers or cores(), progress)
     turn_to("")  # what was read from an unfinished file, or without one, is out of date
     return summary(split)
 

@@ -13,7 +13,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Literal
 
-from mmai_gym.contracts import Progress, Split, UsageError, row_id
+from mmai_gym.contracts import Split, UsageError, row_id
 from mmai_gym.sources import tables
 from mmai_gym.sources.derived import derived_column
 from mmai_gym.sources.endpoints import Endpoint, read_label
@@ -81,18 +81,6 @@ def sizes(name: str) -> dict[str, int]:
         UsageError: unknown endpoint.
     """
     return endpoint(name).sizes
-
-
-def derive_parts(progress: Progress | None = None) -> None:
-    """Find the scaffolds that divide each train_val table, unless the cache has them; half a minute of processor time.
-
-    Raises:
-        DataError: as `molecules`.
-    """
-    for done, name in enumerate(ENDPOINTS, start=1):
-        _in_valid(name, 0)
-        if progress:
-            progress(done, len(ENDPOINTS), "dividing the training tables of tdc-admet")
 
 
 @kept("tdc-admet")

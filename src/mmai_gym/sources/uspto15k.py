@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mmai_gym.contracts import DataError, Split, row_id
+from mmai_gym.contracts import DataError, InvalidMolecule, Split, row_id
 from mmai_gym.molecules import canonical_set
 from mmai_gym.sources import tables
 from mmai_gym.sources.lazy import LazySequence
@@ -63,15 +63,41 @@ def _lines(split: Split) -> list[str]:
     return tables.lines(file, file.member(f"data/{split}.txt"))
 
 
+def written(split: Split) -> Sequence[tuple[str, str]]:
+    """Reactants and product of each reaction, with the atom maps and in the writing of the file.
+
+    Raises:
+        DataError: as `reactions`, of lines that are not a reaction with its edits.
+    """
+    lines = _lines(split)
+
+    def sides(position: int) -> tuple[str, str]:
+        left, right, _ = _split(split, position, lines[position])
+        return left, right
+
+    return LazySequence(len(lines), sides)
+
+
 def _reaction(split: Split, position: int, line: str) -> Reaction:
+    left, right, edits = _split(split, position, line)
+    try:
+        reactants, product = canonical_set(left), canonical_set(right)
+    except InvalidMolecule as error:
+        raise _not_a_reaction(split, position, error) from error
+    return Reaction(row_id("uspto-15k", split, position), reactants, product, f"{left}>>{right}", edits)
+
+
+def _split(split: Split, position: int, line: str) -> tuple[str, str, str]:
+    """Reactants, product and edits of a line."""
     try:
         mapped, edits = line.split(" ")
         left, right = mapped.split(">>")
         if edits.count(";") != 3:
             raise ValueError(f"{edits!r} does not have four parts")
-        reactants, product = canonical_set(left), canonical_set(right)
-    except ValueError as error:  # InvalidMolecule is one
-        raise DataError(
-            f"USPTO-15K, data/{split}.txt, line {position + 1}: not a reaction with its edits: {error}"
-        ) from error
-    return Reaction(row_id("uspto-15k", split, position), reactants, product, mapped, edits)
+    except ValueError as error:
+        raise _not_a_reaction(split, position, error) from error
+    return left, right, edits
+
+
+def _not_a_reaction(split: Split, position: int, error: ValueError) -> DataError:
+    return DataError(f"USPTO-15K, data/{split}.txt, line {position + 1}: not a reaction with its edits: {error}")

@@ -18,7 +18,6 @@ import functools
 import hashlib
 import io
 import json
-import os
 import re
 import warnings
 from collections import defaultdict
@@ -36,7 +35,7 @@ from mmai_gym.sources.fetching import path_of
 from mmai_gym.sources.files import cache_dir, one_at_a_time, sha256_of, write_atomically
 from mmai_gym.sources.manifest import Dataset, File, dataset
 from mmai_gym.sources.memory import kept
-from mmai_gym.workers import WorkerPool
+from mmai_gym.workers import WorkerPool, cores
 
 SIZES: Mapping[Split, int] = {"train": 39_964, "valid": 5_001, "test": 5_007}
 """Rows per split under RDKit 2026.09.1; another release may canonicalise, and so keep, a few train rows
@@ -265,10 +264,11 @@ def _liu_rows(source: Dataset) -> Iterator[tuple[str, int, str, str, str | None]
 def _on_all_cores(function: Callable[[list[T]], list[R]], items: Sequence[T]) -> Iterator[R]:
     """`function` of all items, which takes some at a time and gives as many back; few are not worth starting workers."""
     chunks = [list(items[start : start + _CHUNK]) for start in range(0, len(items), _CHUNK)]
-    if len(chunks) == 1:
-        yield from function(chunks[0])
+    if len(chunks) == 1 or cores() == 1:
+        for chunk in chunks:
+            yield from function(chunk)
         return
-    with WorkerPool(function, workers=os.cpu_count() or 1, seconds=_SECONDS_PER_CHUNK) as pool:
+    with WorkerPool(function, workers=cores(), seconds=_SECONDS_PER_CHUNK) as pool:
         for outcome in pool.map(chunks):
             if outcome.error is not None:
                 raise DataError(f"cannot read USPTO-50k: {outcome.error} {outcome.detail}".rstrip())

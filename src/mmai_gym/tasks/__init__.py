@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterator
 from types import ModuleType
 
-from mmai_gym.contracts import UsageError
+from mmai_gym.contracts import SPLITS, DataError, Progress, UsageError
 from mmai_gym.tasks.base import BaseTask
 
 
@@ -114,6 +114,26 @@ def match(prefix: str) -> list[str]:
     return found
 
 
+def prepare(dataset: str, progress: Progress) -> None:
+    """Open the tasks of a data set once, so that what they derive from its files is in the cache: canonical texts,
+    scaffolds, matched pairs. They would do it themselves when they are first asked.
+
+    Raises:
+        DataError: a file of the data set is missing or damaged.
+    """
+    users = [task for task in _registry().values() if dataset in task.sources]
+    for done, task in enumerate(users):
+        progress(done, len(users), f"preparing · {task.name}")
+        try:
+            for split in SPLITS:
+                len(task.examples(split))
+        except DataError:
+            if len(task.sources) == 1:
+                raise
+            # Another of its data sets is not there yet, and will prepare it when it comes.
+    progress(len(users), len(users), "preparing")
+
+
 def _hint(name: str) -> str:
     known = names()
     prefixes = {part for task in known for part in _prefixes(task)}
@@ -126,4 +146,4 @@ def _prefixes(name: str) -> Iterator[str]:
     return ("/".join(parts[: i + 1]) for i in range(len(parts)))
 
 
-__all__ = ["BaseTask", "get", "match", "names"]
+__all__ = ["BaseTask", "get", "match", "names", "prepare"]

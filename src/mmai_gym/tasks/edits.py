@@ -43,11 +43,16 @@ SETS: Mapping[str, OptimizationSet] = {one.letters: one for one in MUMO if one.l
 
 @dataclass(frozen=True, slots=True)
 class EditedPair:
-    """A row: its id, and source and target with map numbers on the atoms that they share."""
+    """A row.
+
+    Attributes:
+        mapped: source and target, with map numbers on the atoms that they share.
+        shown: the same without, the target written along the source.
+    """
 
     id: str
-    source: str
-    target: str
+    mapped: tuple[str, str]
+    shown: tuple[str, str]
 
 
 @functools.cache
@@ -63,11 +68,13 @@ def target_hash(smiles: str) -> str:
     return hashlib.sha256(smiles.encode()).hexdigest()[:4]
 
 
-def rebuilt(row: str) -> list[str] | None:
-    """Mapped source and target of a written-down edit (JSON with its SMILES); None where it gives another molecule now."""
+def rebuilt(row: str) -> tuple[tuple[str, str], tuple[str, str]] | None:
+    """The pair of a written-down edit (JSON with its SMILES), mapped and as it is shown; None where it gives another
+    molecule now.
+    """
     smiles, steps, known = json.loads(row)
     pair = edited(smiles, [tuple(step) for step in steps])
-    return list(pair) if pair is not None and target_hash(strip_maps(pair[1])) == known else None
+    return (pair, follow(*pair)) if pair is not None and target_hash(strip_maps(pair[1])) == known else None
 
 
 @kept("chembl-smiles")
@@ -75,9 +82,9 @@ def _pairs(letters: str, split: Split) -> tuple[EditedPair, ...]:
     listed = molecule_lists.chembl()
     rows = _found().get(letters, {}).get(split, ())
     written = [json.dumps([canonical(listed[position].smiles), steps, known]) for position, steps, known in rows]
-    pairs = derived_column(f"edits-{letters.lower()}-{split}", "2", written, rebuilt)
+    pairs = derived_column(f"edits-{letters.lower()}-{split}", "3", written, rebuilt)
     return tuple(
-        EditedPair(f"{listed[position].id}-{known}", *pair)
+        EditedPair(f"{listed[position].id}-{known}", *map(tuple, pair))
         for (position, _, known), pair in zip(rows, pairs, strict=True)
         if pair is not None
     )
@@ -103,14 +110,14 @@ class EditedOptimization(MultiProperty):
         pairs = _pairs(self.definition.letters, split)
 
         def make(i: int) -> Example:
-            source, target = follow(pairs[i].source, pairs[i].target)
+            source, target = pairs[i].shown
             return Example(pairs[i].id, self.name, split, self._shown(source), target)
 
         return LazyExamples(len(pairs), make)
 
     def augment(self, example: Example, seed: int) -> Example:
         pair = _by_id(self.definition.letters, example.split)[example.id]
-        source, target = follow(pair.source, pair.target, seed)
+        source, target = follow(*pair.mapped, seed)
         return replace(example, inputs=self._shown(source), gold=target)
 
     def answer(self, example: Example) -> str:  # type: ignore[override]

@@ -86,9 +86,6 @@ class Uspto50kForward(Forward):
     def _rows(self, split: Split) -> Sequence[ReactionRow]:
         return _uspto50k_rows(split)
 
-    def canonical(self, split: Split) -> bool:
-        return True
-
     def sizes(self) -> dict[str, int]:
         return {split: uspto50k.SIZES[split] - (AMBIGUOUS if split == "train" else 0) for split in SPLITS}
 
@@ -119,8 +116,7 @@ class Uspto15kForward(Forward):
     sources = ("uspto-15k",)
 
     def _rows(self, split: Split) -> Sequence[ReactionRow]:
-        found = uspto15k.reactions(split)
-        positions = [position for position in range(len(found)) if position not in _left_out(split)]
+        found, positions = uspto15k.reactions(split), _positions(split)
 
         def make(i: int) -> ReactionRow:
             row = found[positions[i]]
@@ -128,8 +124,9 @@ class Uspto15kForward(Forward):
 
         return LazySequence(len(positions), make)
 
-    def canonical(self, split: Split) -> bool:
-        return True
+    def written(self, split: Split) -> Sequence[tuple[str, str]]:
+        sides, positions = uspto15k.written(split), _positions(split)
+        return LazySequence(len(positions), lambda i: sides[positions[i]])
 
     def sizes(self) -> dict[str, int]:
         return {split: uspto15k.SIZES[split] - len(_left_out(split)) for split in SPLITS}
@@ -140,6 +137,11 @@ class Uspto15kForward(Forward):
 
 def _left_out(split: Split) -> frozenset[int]:
     return uspto15k.HELD_OUT if split == "train" else frozenset()
+
+
+def _positions(split: Split) -> list[int]:
+    """Those of the lines that are kept."""
+    return [position for position in range(uspto15k.SIZES[split]) if position not in _left_out(split)]
 
 
 TASKS: tuple[Callable[[], BaseTask], ...] = (EmbeddedForward, Uspto50kForward, Uspto15kForward)

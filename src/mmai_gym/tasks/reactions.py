@@ -81,10 +81,6 @@ class ReactionTask(BaseTask):
     def _rows(self, split: Split) -> Sequence[ReactionRow]:
         """The reactions of a split, in the order of their source."""
 
-    def canonical(self, split: Split) -> bool:
-        """Whether `written` gives canonical sets, so that nobody need compute those again."""
-        return False
-
     def written(self, split: Split) -> Sequence[tuple[str, str]]:
         """The side shown and the side wanted of each row, as the source has them, where writing them anew takes time."""
         rows = self._rows(split)

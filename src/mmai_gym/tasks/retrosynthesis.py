@@ -111,9 +111,6 @@ class Uspto50k(Retrosynthesis):
     def _rows(self, split: Split) -> Sequence[ReactionRow]:
         return _uspto_rows(split)
 
-    def canonical(self, split: Split) -> bool:
-        return not mapped.usable(split)
-
     def sizes(self) -> dict[str, int]:
         return {split: uspto50k.SIZES[split] for split in SPLITS}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from mmai_gym.models.baselines.features import molecules_of
 from mmai_gym.molecules import canonical, crossover, mutated, parse, tanimoto
 from mmai_gym.oracles import ORACLES
 from mmai_gym.tasks.tricks import SIMILARITY_FLOOR, trick
-from mmai_gym.workers import WorkerPool
+from mmai_gym.workers import WorkerPool, cores
 
 CALLS = 500
 """Most molecules that are tried for each question; the oracle is asked about those that the rules allow."""
@@ -111,7 +110,7 @@ class Problem:
 class _Search:
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.pool = WorkerPool(improved, workers=os.cpu_count() or 1, seconds=_SECONDS_PER_QUESTION)
+        self.pool = WorkerPool(improved, workers=cores(), seconds=_SECONDS_PER_QUESTION)
 
     def reply(self, questions: Sequence[Question], n: int) -> list[Reply]:
         problems = [self._problem(question) for question in questions]

@@ -7,7 +7,6 @@ error of standardised labels, on the scale log(1 + y) where the labels trail off
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +38,7 @@ from mmai_gym.models.baselines.base import (
 )
 from mmai_gym.models.baselines.features import maplight_features
 from mmai_gym.models.baselines.trivial import ConstantBaseline
+from mmai_gym.workers import cores
 
 TREES = 1000
 _SKEWED = 1.0
@@ -96,7 +96,7 @@ def _settings(seed: int) -> dict[str, Any]:
         "iterations": TREES,
         "random_strength": 2,
         "random_seed": seed,
-        "thread_count": os.cpu_count() or 1,
+        "thread_count": cores(),
         "verbose": False,
         "allow_writing_files": False,
     }

@@ -10,7 +10,6 @@ trained as if every drug were new.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from mmai_gym.extras import require
 from mmai_gym.models.baselines.base import Fitted, Reply, TrainingSet, TrainingSets, number_text
 from mmai_gym.models.baselines.features import count_fingerprints, descriptors
 from mmai_gym.models.baselines.pairs import Floats, PairBaseline, PairTable, Places, places, sides, word_counts
+from mmai_gym.workers import cores
 
 Columns = npt.NDArray[np.float32]
 
@@ -88,7 +88,7 @@ class _Pairs:
                 iterations=TREES,
                 loss_function="RMSE",
                 random_seed=self.seed,
-                thread_count=os.cpu_count() or 1,
+                thread_count=cores(),
                 verbose=False,
                 allow_writing_files=False,
             )

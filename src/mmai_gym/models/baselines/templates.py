@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +26,7 @@ from mmai_gym.models.baselines.base import Baseline, Fitted, Reply, TrainingSet,
 from mmai_gym.models.baselines.features import molecules_of
 from mmai_gym.molecules import MAPPER_VERSION, canonical_set, map_reaction, parse
 from mmai_gym.sources.computed import Computed
-from mmai_gym.workers import WorkerPool
+from mmai_gym.workers import WorkerPool, cores
 
 NEIGHBOURS = 100
 _SECONDS_PER_PRODUCT = 120.0
@@ -90,7 +89,7 @@ class _Precedents:
             if template is not None:
                 self.known.append((reactants, template.decode()))
                 self.prints.append(_print(product))
-        self.pool = WorkerPool(precursors, workers=os.cpu_count() or 1, seconds=_SECONDS_PER_PRODUCT)
+        self.pool = WorkerPool(precursors, workers=cores(), seconds=_SECONDS_PER_PRODUCT)
 
     def reply(self, questions: Sequence[Question], n: int) -> list[Reply]:
         items = [(product, self._nearest(product)) for product in (molecules_of(q)[0] for q in questions)]

@@ -1,4 +1,4 @@
-"""Skeletons are numbered as their InChIKeys would number them, with fewer InChIKeys."""
+"""Molecules are numbered as their identities would number them, with fewer identities."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mmai_gym.audit import keys, skeletons
-from mmai_gym.audit.skeletons import Skeletons
+from mmai_gym.audit import keys
+from mmai_gym.audit.keys import Identify
+from mmai_gym.audit.numbering import Numbering
 
 _SMILES = {
     "a": ["CCO", "C[C@H](N)C(=O)O", "C1CCCCC1", "*C", "nonsense"],
@@ -22,8 +23,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "WorkerPool", lambda *args, **kwargs: None)
 
 
-def _numbers() -> dict[str, int | None]:
-    numbering = Skeletons()
+def _numbers(identify: Identify = keys.skeletons) -> dict[str, int | None]:
+    numbering = Numbering(identify)
     found = {}
     for dataset, smiles in _SMILES.items():
         found |= zip(smiles, numbering.of(dataset, smiles), strict=True)
@@ -41,15 +42,23 @@ def test_numbers_are_equal_where_inchikeys_are() -> None:
                 assert (number == another) == (keys_of[one] == keys_of[other]), (one, other)
 
 
-def test_a_molecule_like_no_other_needs_no_inchikey(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sides_of_reactions_are_numbered_by_their_molecules_maps_apart() -> None:
+    numbering = Numbering(keys.sides)
+    sides = ["CC.OC", "[CH3:2][OH:1].CC", "CC.CO.CO", "C[C@H](N)O", "CC(N)O", "*C", "C*", "C1CC"]
+    found = numbering.of("reactions", sides)
+    assert found[0] == found[1]
+    assert found[5] == found[6] is not None
+    assert found[7] is None
+    assert len(set(found)) == 6
+
+
+def test_a_molecule_like_no_other_needs_no_inchikey() -> None:
     asked: list[str] = []
-    computed = keys.skeletons
 
     def counted(smiles: list[str]) -> list[str | None]:
         asked.extend(smiles)
-        return computed(smiles)
+        return keys.skeletons(smiles)
 
-    monkeypatch.setattr(skeletons, "skeletons", counted)
-    _numbers()
-    assert {"CCCO", "CC(C)O", "nonsense"}.isdisjoint(asked)
+    _numbers(counted)
+    assert {"CCCO", "CC(C)O"}.isdisjoint(asked)
     assert {"CCO", "OCC", "C1CCCCC1", "c1ccccc1", "C1=CCCCC1"} <= set(asked)
