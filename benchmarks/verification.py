@@ -101,17 +101,21 @@ def reactions(name: str, total: int, each: int, seed: int) -> list[list[Item]]:
 
 
 def candidates(names: Sequence[str], total: int, each: int, seed: int) -> list[list[Item]]:
-    """For each candidate an item per task: inputs of the first task with an atom or a part exchanged."""
+    """For each candidate an item per task: inputs of the first task with an atom or a part exchanged. No two are the same
+    molecule, and none is an input, so that nobody has met it before.
+    """
     rng = random.Random(seed)
     examples = spread(tasks.get(names[0]).examples("test"), total // each)
     shown = [str(example.inputs["smiles"]) for example in examples]
+    met = set(map(canonical_set, shown))
     found: list[list[Item]] = []
     for example, smiles in zip(examples, shown, strict=True):
         texts: dict[str, str] = {}
         for _ in range(20 * each):
             text = near_miss(smiles, rng.choice(shown), rng)
-            if is_valid(text) and "." not in text:
-                texts.setdefault(canonical_set(text), text)
+            if is_valid(text) and "." not in text and (molecule := canonical_set(text)) not in met:
+                met.add(molecule)
+                texts[molecule] = text
             if len(texts) == each:
                 break
         found += [[(name, replace(example, task=name), wrap(text)) for name in names] for text in texts.values()]

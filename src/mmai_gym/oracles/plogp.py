@@ -44,6 +44,9 @@ def _standard(value: float, scale: tuple[float, float]) -> float:
 
 def largest_cycle(mol: Chem.Mol) -> int:
     """Atoms in the largest cycle of the basis that starts at the first atom of each part; 0 without a cycle."""
+    rings = mol.GetRingInfo()
+    if not any(map(rings.IsRingFused, range(rings.NumRings()))):  # rings that share no bond are the only basis
+        return max(map(len, rings.AtomRings()), default=0)
     neighbours: list[list[int]] = [[] for _ in range(mol.GetNumAtoms())]
     for bond in map(mol.GetBondWithIdx, range(mol.GetNumBonds())):
         one, other = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()

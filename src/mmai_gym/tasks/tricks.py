@@ -9,6 +9,7 @@ row of oxygen atoms raises the polar surface as far as one likes. What the input
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 
 from rdkit import Chem
@@ -30,6 +31,9 @@ JUDGE_VERSION = "3"
 
 _ELEMENTS = frozenset({1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 35, 53})
 """H, B, C, N, O, F, Si, P, S, Cl, Br and I: the elements of drugs."""
+
+_ORDINARY = re.compile(r"(?:[^\[*]++|\[C@@?H?\]|\[nH\])*+")
+"""A SMILES without charges, isotopes, radicals, atom maps and wildcards: these want brackets, or a star."""
 
 _LINK = "[#7X3,#8X2,#16X2;+0;A]"
 _ABSURD = {
@@ -56,7 +60,7 @@ def trick(source: str, target: str) -> str:
     if found := unlike(source, target):
         return found
     answer = _traits(target)
-    if target == source or answer.heavy_atoms != _traits(source).heavy_atoms:
+    if target == source or answer.elements != _traits(source).elements:
         return ""
     if _flat(target) == _flat(source):
         return "a stereoisomer of the input"
@@ -93,10 +97,13 @@ def unlike(source: str, target: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Traits:
-    """What the rules ask of a molecule. `marks`: what it carries that is no chemistry, or ''."""
+    """What the rules ask of a molecule. `marks`: what it carries that is no chemistry, or ''; `elements`: sorted, as atomic
+    numbers, without hydrogen.
+    """
 
     marks: str
     heavy_atoms: int
+    elements: bytes
     charge: int
     separate_charges: int
     foreign: frozenset[int]
@@ -108,13 +115,16 @@ class _Traits:
 def _traits(smiles: str) -> _Traits:
     mol = shared(smiles)
     atoms = [mol.GetAtomWithIdx(i) for i in range(mol.GetNumAtoms())]
-    charged = [atom for atom in atoms if atom.GetFormalCharge()]
+    elements = [atom.GetAtomicNum() for atom in atoms]
+    special = [] if _ORDINARY.fullmatch(smiles) else atoms
+    charged = [atom for atom in special if atom.GetFormalCharge()]
     return _Traits(
-        _marks(atoms),
+        _marks(special),
         mol.GetNumHeavyAtoms(),
+        bytes(sorted(element for element in elements if element != 1)),
         sum(atom.GetFormalCharge() for atom in charged),
         sum(map(_stands_alone, charged)),
-        frozenset({atom.GetAtomicNum() for atom in atoms} - _ELEMENTS),
+        frozenset(elements) - _ELEMENTS,
         tuple(len(mol.GetSubstructMatches(pattern)) for pattern in _patterns()),
     )
 
