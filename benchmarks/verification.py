@@ -26,8 +26,8 @@ import platform
 import random
 import resource
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -383,8 +383,25 @@ def fuzz(options: argparse.Namespace) -> dict[str, Any]:
 def verifiers(options: argparse.Namespace) -> dict[str, Any]:
     """CPU milliseconds per item of every verifier in one process: right answers, and those of other examples."""
     names = list(readable_tasks(options.tasks))
+    found = {name: verifier_milliseconds(name, options.examples * 25, options.seed) for name in names}
+    return {"families": by_family(found), "ms_per_item": found}
+
+
+def by_family(milliseconds: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    """Of each family the number of tasks, the median of their milliseconds, and the dearest one; of every task the dearer
+    kind of answer counts.
+    """
+    members: dict[str, dict[str, float]] = defaultdict(dict)
+    for name, kinds in milliseconds.items():
+        members[name.partition("/")[0]][name] = max(kinds.values())
     return {
-        "ms_per_item": {name: verifier_milliseconds(name, options.examples * 25, options.seed) for name in names}
+        family: {
+            "tasks": len(found),
+            "median_ms": round(median(found.values()), 4),
+            "dearest": max(found, key=lambda name: found[name]),
+            "dearest_ms": max(found.values()),
+        }
+        for family, found in members.items()
     }
 
 

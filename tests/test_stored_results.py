@@ -7,6 +7,7 @@ import importlib.util
 import json
 import math
 import re
+import statistics
 import sys
 from pathlib import Path
 
@@ -76,6 +77,19 @@ def test_the_page_of_the_flagship_says_what_its_records_say(monkeypatch: pytest.
     monkeypatch.setattr(flagship.bench, "table", lambda path: stored(path.name.removesuffix(".jsonl.gz")))
     page = flagship.PAGE.read_text(encoding="utf-8")
     assert flagship.filled(page, flagship.Figures.read()) == page
+
+
+def test_the_families_of_verifiers_cost_what_their_tasks_do() -> None:
+    stored = json.loads((RESULTS / "verifiers.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "verification.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^\| ([a-z-]+) \| (\d+) \| ([\d.]+) \| ([\d.]+) \(`(.+?)`\) \|$", page, re.MULTILINE)
+    assert [family for family, *_ in quoted] == list(stored["families"])
+    for family, number, middle, most, name in quoted:
+        costs = [max(k.values()) for task, k in stored["ms_per_item"].items() if task.split("/")[0] == family]
+        dearest = stored["ms_per_item"][name].values()
+        assert int(number) == len(costs) == stored["families"][family]["tasks"]
+        assert rounds(middle, statistics.median(costs))
+        assert rounds(most, max(costs)) and max(costs) == max(dearest)
 
 
 NUMBER = r"−?\d[\d,]*(?:\.\d+)?"
