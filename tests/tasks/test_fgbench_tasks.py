@@ -51,7 +51,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
             pair(i, [0.0] * 12, [float(i == 4)] + [0.0] * 11, measured=(i != 5,) + (True,) * 11) for i in range(6)
         ],
     }
-    stands = tuple(Place("single", part, part, "") for part in ("train",) * 4 + ("test",) * 2)
+    edit, _ = fgbench_split._edit(rows["esol"][0])
+    stands = tuple(Place("single", part, part, "", edit) for part in ("train",) * 4 + ("test",) * 2)
     monkeypatch.setattr(source, "pairs", lambda name: tuple(rows[name]))
     monkeypatch.setattr(fgbench, "places", lambda name: stands)
     monkeypatch.setattr(fgbench, "_asked", fgbench._asked.__wrapped__)  # type: ignore[attr-defined]
@@ -315,4 +316,5 @@ def test_every_step_of_a_comparison_is_true() -> None:
 
 @pytest.mark.data
 def test_the_split_does_not_depend_on_the_cache() -> None:
-    assert [Place(*row) for row in fgbench_split._computed(source.pairs("freesolv"))] == list(places("freesolv"))
+    computed = fgbench_split._computed(source.pairs("freesolv"))
+    assert tuple(map(fgbench_split._place, computed)) == places("freesolv")

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 
 from rdkit import rdBase
 
@@ -107,8 +107,9 @@ class _Survey:
     def read(self, names: Iterable[str], progress: Progress) -> None:
         """Read tasks and lists, one data set after the other, since those of one set share molecules."""
         order = sorted(names, key=lambda name: (_dataset(name), name))
-        sources = chain(read([name for name in order if name not in LISTS]), _lists(order))
-        for done, (name, found) in enumerate(sources):
+        asked = read([name for name in order if name not in LISTS])
+        # Lists are read here, while workers have begun on the tasks that follow the first one.
+        for done, (name, found) in enumerate(chain(islice(asked, 1), _lists(order), asked)):
             progress(done, len(order), f"audit · {name}")
             if isinstance(found, DataError):
                 self.missing[name] = str(found)
@@ -181,14 +182,13 @@ def _by_dataset(ledger: Ledger, tested: Sequence[str], datasets: Mapping[str, li
 
 
 def _overlaps(ledger: Ledger, tests: Iterable[str], source: str, members: Sequence[str]) -> Iterator[Overlap]:
-    known = [ledger.known(members, part) for part in PARTS]
+    known = {part: ledger.known(members, part) for part in PARTS}
     for test in tests:
         rows = ledger.holdings[test].splits["test"]
-        train, both, whole = map(rows.holding, known)
         # A set's own test rows are in all of it.
-        found = Overlap(test, source, train, both, both if members == [test] else whole, len(rows))
-        if found.whole:
-            yield found
+        if most := rows.holding(known["train+valid" if members == [test] else "whole"]):
+            train, both = rows.holding(known["train"]), rows.holding(known["train+valid"])
+            yield Overlap(test, source, train, both, most, len(rows))
 
 
 def _reaction_overlaps(ledger: Ledger, tested: Sequence[str]) -> Iterator[ReactionOverlap]:

@@ -14,7 +14,7 @@ import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from rdkit import Chem, rdBase
 
@@ -57,6 +57,18 @@ class GroupEdit:
 
     removed: tuple[tuple[str, Atoms], ...]
     added: tuple[Addition, ...]
+
+    @classmethod
+    def of(cls, removed: Sequence[Sequence[Any]], added: Sequence[Sequence[Any]]) -> GroupEdit:
+        """From the fields as lists, as a JSON file holds them."""
+        return cls(
+            tuple((name, tuple(atoms)) for name, atoms in removed),
+            tuple(Addition(verb, tuple(groups), fragment) for verb, groups, fragment in added),
+        )
+
+    def fields(self) -> tuple[list[Any], list[Any]]:
+        """What `of` takes."""
+        return list(self.removed), [(part.verb, part.groups, part.fragment) for part in self.added]
 
     def text(self) -> str:
         """The edit on one line, e.g. `remove Ether at 3; add Benzene [*:1]c1ccccc1`."""

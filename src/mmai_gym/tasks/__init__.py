@@ -115,8 +115,8 @@ def match(prefix: str) -> list[str]:
 
 
 def prepare(dataset: str, progress: Progress) -> None:
-    """Open the tasks of a data set once, so that what they derive from its files is in the cache: canonical texts,
-    scaffolds, matched pairs. They would do it themselves when they are first asked.
+    """Read the first example of each task of a data set, so that what all of them are derived from is in the cache:
+    canonical texts, scaffolds, matched pairs. They would do it themselves when they are first asked.
 
     Raises:
         DataError: a file of the data set is missing or damaged.
@@ -126,7 +126,7 @@ def prepare(dataset: str, progress: Progress) -> None:
         progress(done, len(users), f"preparing · {task.name}")
         try:
             for split in SPLITS:
-                len(task.examples(split))
+                next(iter(task.examples(split)), None)
         except DataError:
             if len(task.sources) == 1:
                 raise

@@ -26,7 +26,7 @@ def _rows(endpoint: str, split: Split) -> tuple[Row, ...]:
 def _make(endpoint: str) -> BaseTask:
     read = functools.partial(_rows, endpoint)
     return endpoint_task(
-        f"admet/{endpoint}", tdc.ENDPOINTS[endpoint], "tdc-admet", read, write=str, grid_of=number_grid
+        f"admet/{endpoint}", tdc.ENDPOINTS[endpoint], "tdc-admet", read, as_filed=True, grid_of=number_grid
     )
 
 

@@ -44,7 +44,7 @@ from mmai_gym.contracts import (
     Words,
     row_id,
 )
-from mmai_gym.molecules import FUNCTIONAL_GROUPS, GroupEdit, find_groups, group_edit, randomized, randomized_places
+from mmai_gym.molecules import FUNCTIONAL_GROUPS, find_groups, randomized, randomized_places
 from mmai_gym.reasoning import GROUP_COUNT, trace
 from mmai_gym.sources import fgbench, kept
 from mmai_gym.sources.fgbench import Pair
@@ -97,11 +97,6 @@ def _asked(name: str, protocol: Protocol, kind: QuestionKind, split: Split) -> t
     )
 
 
-@functools.lru_cache(maxsize=4096)
-def _edit(pair: Pair) -> GroupEdit:
-    return group_edit(pair.target, pair.reference, pair.target_groups, pair.reference_groups)
-
-
 class PairQuestion(BaseTask):
     """One kind of question about the pairs of one set."""
 
@@ -142,14 +137,15 @@ class PairQuestion(BaseTask):
         asked = _asked(self.set.name, self.protocol, self.kind, split)
 
         def make(i: int) -> Example:
-            pair, number = fgbench.pairs(self.set.name)[asked[i][0]], asked[i][1]
+            position, number = asked[i]
+            pair, place = fgbench.pairs(self.set.name)[position], places(self.set.name)[position]
             before, after = self.labels(pair, number)
             inputs = {
                 "smiles": pair.target,
                 "other": pair.reference,
                 "property": self.set.properties[number],
                 "known": self._known(before),
-                "edit": None if self.compares else _edit(pair),
+                "edit": None if self.compares else place.edit,
             }
             id_ = row_id("fgbench-question", pair.id, number)
             return Example(id_, self.name, split, inputs, self.gold(before, after))

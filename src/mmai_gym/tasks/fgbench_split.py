@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from mmai_gym.contracts import Split
-from mmai_gym.molecules import NoCommonCore, connectivity, group_edit
+from mmai_gym.molecules import GroupEdit, NoCommonCore, connectivity, group_edit
 from mmai_gym.sources import fgbench, kept
 from mmai_gym.sources.derived import derived_table
 from mmai_gym.sources.fgbench import Pair
@@ -33,7 +33,7 @@ Protocol = Literal["fgbench", "fgbench-clean"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 Kind = Literal["single", "interaction"]
 
-_VERSION = "1"
+_VERSION = "2"
 _SEED = 42
 _MANY, _FEW_TEST = 50, 25
 _VALID_ONE_IN = 10
@@ -50,12 +50,14 @@ class Place:
         kind: how many groups differ: one named group of one molecule, or more.
         published, clean: the part; None where the pair is left out, for the reason in `omitted` or since it straddles.
         omitted: why the pair gives no question under either rule, or ''.
+        edit: what turns the target into the reference; None where that is why.
     """
 
     kind: Kind
     published: Split | None
     clean: Split | None
     omitted: str
+    edit: GroupEdit | None
 
     def part(self, protocol: Protocol) -> Split | None:
         """The part under one of the two rules."""
@@ -81,12 +83,17 @@ def places(name: str) -> tuple[Place, ...]:
         for part in (pair.id, pair.target, pair.reference, repr((pair.target_groups, pair.reference_groups)))
     ]
     rows = derived_table(f"fgbench-{name}", _VERSION, inputs, lambda: _computed(pairs))
-    return tuple(Place(*row) for row in rows)
+    return tuple(map(_place, rows))
 
 
-def _computed(pairs: Sequence[Pair]) -> list[list[str | None]]:
+def _place(row: Sequence[Any]) -> Place:
+    kind, published, clean, omitted, edit = row
+    return Place(kind, published, clean, omitted, GroupEdit.of(*edit) if edit else None)
+
+
+def _computed(pairs: Sequence[Pair]) -> list[list[Any]]:
     kinds = [_kind(pair) for pair in pairs]
-    problems = [_problem(pair) for pair in pairs]
+    edits, problems = zip(*map(_edit, pairs), strict=True)
     published = _published(pairs, kinds, problems)
     sides = _sides(pairs)
     return [
@@ -95,8 +102,9 @@ def _computed(pairs: Sequence[Pair]) -> list[list[str | None]]:
             None if problem else part,
             None if problem or sides[pair.target] != sides[pair.reference] else sides[pair.target],
             problem,
+            edit.fields() if edit else None,
         ]
-        for pair, kind, problem, part in zip(pairs, kinds, problems, published, strict=True)
+        for pair, kind, edit, problem, part in zip(pairs, kinds, edits, problems, published, strict=True)
     ]
 
 
@@ -104,12 +112,12 @@ def _kind(pair: Pair) -> Kind:
     return "single" if len(pair.target_groups) + len(pair.reference_groups) == 1 else "interaction"
 
 
-def _problem(pair: Pair) -> str:
+def _edit(pair: Pair) -> tuple[GroupEdit | None, str]:
+    """What changes, or why nobody can say."""
     try:
-        group_edit(pair.target, pair.reference, pair.target_groups, pair.reference_groups)
+        return group_edit(pair.target, pair.reference, pair.target_groups, pair.reference_groups), ""
     except NoCommonCore as error:
-        return f"its groups do not explain the difference: {error}"
-    return ""
+        return None, f"its groups do not explain the difference: {error}"
 
 
 def _published(pairs: Sequence[Pair], kinds: Sequence[Kind], problems: Sequence[str]) -> list[Split]:
