@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ from mmai_gym.tasks.reactions import ReactionTask
 from mmai_gym.workers import Outcome, WorkerPool, cores
 
 _PIECE = 20_000  # rows
-_PIECES_AHEAD = 8
+_PIECES_AHEAD = 32
 _WORTH_A_WORKER = 1_000
 _SECONDS_PER_PIECE = 1_800.0
 _MEMORY_MB = 4_096
@@ -64,7 +65,7 @@ Piece = tuple[str, Split, int, int | None]
 def read(names: Sequence[str]) -> Iterator[tuple[str, Mapping[Split, Sequence[Row]] | DataError]]:
     """The rows of each task by split, in the order of the names, or why its data cannot be read."""
     jobs = [(name, job) for name in names for job in _jobs(tasks.get(name))]
-    with WorkerPool(rows, workers=cores(), seconds=_SECONDS_PER_PIECE, memory_mb=_MEMORY_MB) as pool:
+    with WorkerPool(rows, _stand_back, cores(), _SECONDS_PER_PIECE, _MEMORY_MB) as pool:
         outcomes = _ahead(pool.map(job for _, job in jobs if _is_large(job)))
         parts: dict[Split, list[Row]] = {split: [] for split in SPLITS}
         fault: DataError | None = None
@@ -100,6 +101,11 @@ def _ahead(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
         thread.shutdown(cancel_futures=True)
 
 
+def _stand_back() -> None:
+    """Read while the process that compares, and those that compute identities for it, leave a core idle."""
+    os.nice(10)
+
+
 def rows(job: Sequence[Piece]) -> list[list[Row]] | str:
     """The rows of each piece, or the message of the DataError that one of them met; for a worker to compute."""
     try:
@@ -110,7 +116,8 @@ def rows(job: Sequence[Piece]) -> list[list[Row]] | str:
 
 def _jobs(task: BaseTask) -> Iterator[list[Piece]]:
     """Pieces of a task, those that one worker takes together."""
-    if type(task).sizes is BaseTask.sizes:  # to count its rows is to make them: for a worker to do
+    # To count the rows is to make them: for a worker to do.
+    if type(task).sizes is BaseTask.sizes or "embedded" in task.sources:
         yield [(task.name, split, 0, None) for split in SPLITS]
         return
     try:
