@@ -115,7 +115,7 @@ def match(prefix: str) -> list[str]:
 
 
 def prepare(dataset: str, progress: Progress) -> None:
-    """Read the first example of each task of a data set, so that what all of them are derived from is in the cache:
+    """Read the first examples of each task of a data set, so that what all of them are derived from is in the cache:
     canonical texts, scaffolds, matched pairs. They would do it themselves when they are first asked.
 
     Raises:
