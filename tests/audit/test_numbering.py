@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmai_gym.audit import keys
-from mmai_gym.audit.keys import Identify
+from mmai_gym.audit.keys import Identify, Keys
 from mmai_gym.audit.numbering import Numbering
 
 _SMILES = {
@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _numbers(identify: Identify = keys.skeletons) -> dict[str, int | None]:
-    numbering = Numbering(identify)
+    numbering = Numbering(Keys(keys.sketches), Keys(identify))
     found = {}
     for dataset, smiles in _SMILES.items():
         found |= zip(smiles, numbering.of(dataset, smiles), strict=True)
@@ -43,7 +43,7 @@ def test_numbers_are_equal_where_inchikeys_are() -> None:
 
 
 def test_sides_of_reactions_are_numbered_by_their_molecules_maps_apart() -> None:
-    numbering = Numbering(keys.sides)
+    numbering = Numbering(Keys(keys.sketches), Keys(keys.sides))
     sides = ["CC.OC", "[CH3:2][OH:1].CC", "CC.CO.CO", "C[C@H](N)O", "CC(N)O", "*C", "C*", "C1CC"]
     found = numbering.of("reactions", sides)
     assert found[0] == found[1]

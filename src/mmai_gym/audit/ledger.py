@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mmai_gym.audit.keys import Keys, sides, skeletons
+from mmai_gym.audit.keys import Keys, sides, skeletons, sketches
 from mmai_gym.audit.numbering import Numbering
 from mmai_gym.audit.reading import Row
 from mmai_gym.contracts import SPLITS, Split
@@ -84,8 +84,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self.holdings: dict[str, Holding] = {}
-        self._skeletons, self._products = Numbering(skeletons), Numbering(sides)
-        self._sides = Keys(sides)
+        sketched, self._sides = Keys(sketches, "2"), Keys(sides)
+        self._skeletons, self._products = Numbering(sketched, Keys(skeletons)), Numbering(sketched, self._sides)
         self._reactants: dict[str, frozenset[str]] = {}
 
     def enter(self, name: str, dataset: str, rows: Mapping[Split, Sequence[Row]]) -> Holding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mmai_gym.audit.keys import Identify, Keys, sketches
+from mmai_gym.audit.keys import Keys
 
 
 class Numbering:
@@ -15,11 +15,12 @@ class Numbering:
     they do where there is no sketch.
 
     Args:
-        identify: what two SMILES that are to have one number share, and with it a sketch; `skeletons` or `sides`.
+        sketched: sketches, which several numberings may share.
+        identities: what two SMILES that are to have one number share, and with it a sketch: skeletons or sides.
     """
 
-    def __init__(self, identify: Identify) -> None:
-        self._sketches, self._identities = Keys(sketches, "2"), Keys(identify)
+    def __init__(self, sketched: Keys, identities: Keys) -> None:
+        self._sketches, self._identities = sketched, identities
         self._numbers: dict[str, int | None] = {}
         self._first: dict[str, str] = {}
         self._by_identity: dict[str, int] = {}
