@@ -11,8 +11,8 @@ from mmai_gym.audit.keys import Identify, Keys
 from mmai_gym.audit.numbering import Numbering
 
 _SMILES = {
-    "a": ["CCO", "C[C@H](N)C(=O)O", "C1CCCCC1", "*C", "nonsense"],
-    "b": ["OCC", "c1ccccc1", "C[C@@H](N)C(=O)O", "CCCO", "C1=CCCCC1"],
+    "a": ["CCO", "C[C@H](N)C(=O)O", "CC=CCO", "*C", "nonsense"],
+    "b": ["OCC", "c1ccccc1", "C[C@@H](N)C(=O)O", "CCCO", "C=CCCO"],
     "c": ["c1ccccc1", "[O-]C(=O)[C@H](C)[NH3+]", "CC(C)O"],
 }
 
@@ -60,5 +60,5 @@ def test_a_molecule_like_no_other_needs_no_inchikey() -> None:
         return keys.skeletons(smiles)
 
     _numbers(counted)
-    assert {"CCCO", "CC(C)O"}.isdisjoint(asked)
-    assert {"CCO", "OCC", "C1CCCCC1", "c1ccccc1", "C1=CCCCC1"} <= set(asked)
+    assert {"CCCO", "CC(C)O", "c1ccccc1"}.isdisjoint(asked)
+    assert {"CCO", "OCC", "CC=CCO", "C=CCCO"} <= set(asked)

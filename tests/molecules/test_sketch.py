@@ -22,6 +22,10 @@ _ONE_SKELETON = [
     ["C[Mg]Br", "C[Mg+].[Br-]"],
     ["CN(=O)=O", "C[N+](=O)[O-]"],
     ["[H][H]", "[2H][2H]"],
+    ["CC(=O)O", "CC(=O)[O-].[H+]", "CC(=O)[O-]", "CC(=O)O[2H]"],
+    ["Cl.CN", "C[NH3+].[Cl-]", "CN.[H+].[Cl-]"],
+    ["C[N+](C)(C)C.[OH-]", "C[N+](C)(C)C.O"],
+    ["CCO[Si](C)(C)C", "[13CH3]CO[Si](C)(C)C"],
 ]
 
 
@@ -50,8 +54,9 @@ def test_a_molecule_has_the_sketch_of_its_text(smiles: str) -> None:
     assert sketch(parse(smiles)) == sketch(smiles)
 
 
-def test_bond_orders_do_not_count_but_bonds_do() -> None:
-    assert sketch("C1CCCCC1") == sketch("c1ccccc1")
+def test_bonds_and_hydrogens_count_but_not_where_they_are() -> None:
+    assert sketch("C=CCCO") == sketch("CC=CCO") == sketch("CCCC=O")
+    assert sketch("C1CCCCC1") != sketch("c1ccccc1")
     assert sketch("CCCO") != sketch("CC(C)O")
 
 

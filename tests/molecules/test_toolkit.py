@@ -14,6 +14,7 @@ from mmai_gym.molecules import (
     heavy_atoms,
     morgan,
     morgan_array,
+    morgan_bytes,
     murcko_scaffold,
     parse,
     tanimoto,
@@ -84,6 +85,26 @@ def test_fingerprints_agree_with_themselves_and_each_other() -> None:
     assert tanimoto("CCO", "c1ccccc1") == 0.0
     similarities = tanimoto_to_all(morgan("CCO"), [morgan(text) for text in smiles])
     assert similarities.tolist() == pytest.approx([1.0, tanimoto("CCO", "CCN"), tanimoto("CCO", "c1ccccc1O")])
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    [
+        "C[C@H](N)C(=O)O",
+        "C/C=C/Cl",
+        "[H]N([H])c1ccc2[nH]ncc2c1",
+        "[2H]C(Cl)Cl",
+        "CC(=O)[O-].[Na+]",
+        "CN(=O)=O",
+        "[OH-].[Fe+2]",
+        "[13CH3]S(=O)C",
+    ],
+)
+def test_bytes_hold_the_bits_of_a_fingerprint(smiles: str) -> None:
+    bits = np.unpackbits(np.frombuffer(morgan_bytes(smiles), dtype=np.uint8), bitorder="little")
+    assert np.flatnonzero(bits).tolist() == list(morgan(smiles).GetOnBits())
+    with pytest.raises(InvalidMolecule):
+        morgan_bytes(f"{smiles}(")
 
 
 def test_counts_grow_with_the_molecule_where_bits_do_not() -> None:

@@ -84,7 +84,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.holdings: dict[str, Holding] = {}
-        sketched, self._sides = Keys(sketches, "2"), Keys(sides)
+        sketched, self._sides = Keys(sketches, "3"), Keys(sides)
         self._skeletons, self._products = Numbering(sketched, Keys(skeletons)), Numbering(sketched, self._sides)
         self._reactants: dict[str, frozenset[str]] = {}
 

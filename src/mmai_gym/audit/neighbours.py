@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules import morgan_bits
+from mmai_gym.molecules import morgan_bytes
 from mmai_gym.sources.derived import derived_table
 
 MAX_TEST = 500
@@ -89,6 +89,6 @@ def _fingerprints(smiles: Sequence[str]) -> npt.NDArray[np.float32] | None:
 def _packed(smiles: str) -> bytes | None:
     """A fingerprint, remembered since many tasks ask about the same molecules; None for what cannot be read."""
     try:
-        return np.packbits(morgan_bits(smiles)).tobytes()
+        return morgan_bytes(smiles)
     except InvalidMolecule:
         return None  # counted as unparsable where keys are made

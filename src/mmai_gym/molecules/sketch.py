@@ -13,44 +13,44 @@ from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
 from mmai_gym.contracts import InvalidMolecule
-from mmai_gym.molecules.toolkit import Mol, check_text, parse, shown
+from mmai_gym.molecules.toolkit import Mol, parse_partly, shown
 
 _RADIUS = 3
 _ENVIRONMENTS = rdFingerprintGenerator.GetMorganGenerator(
     radius=_RADIUS, useBondTypes=False, atomInvariantsGenerator=rdFingerprintGenerator.GetRDKitAtomInvGen()
 )
-"""By twice the atomic number, one more for aromatic atoms, of which there are none in what `_read` gives back."""
+"""By twice the atomic number, one more for aromatic atoms, of which there are none in a Kekulé form."""
 _NEVER_CUT = frozenset({5, 6, 7, 8, 9, 14, 15, 16, 17, 34, 35, 53})
 """Elements whose bonds InChI leaves as they are; those of metals it cuts."""
 _ORDINARY = re.compile(r"(?:[^\[\]*]++|\[\d*(?:Br|Cl|Si|Se|se|[BCFINOPSbcnops])(?![a-z])[^\]]*\])++")
 """A SMILES of nothing but these elements, without atoms of hydrogen; to ask each atom takes longer than to hash it."""
-_AS_WRITTEN = Chem.SmilesParserParams()
-_AS_WRITTEN.sanitize = False  # type: ignore[assignment]
-_AS_WRITTEN.removeHs = False  # type: ignore[assignment]
 _CAN_FAIL = (
     Chem.SanitizeFlags.SANITIZE_CLEANUP
     | Chem.SanitizeFlags.SANITIZE_PROPERTIES
     | Chem.SanitizeFlags.SANITIZE_KEKULIZE
 )
-"""The steps of a sanitization that refuse a molecule; the others find out what a sketch does not look at."""
+"""The steps of a sanitization that refuse a molecule and give its Kekulé form. The others find out what a sketch does not
+look at, rings and aromaticity, and take most of the time."""
 
 
 def sketch(molecule: str | Mol) -> str:
     """16 hexadecimal digits that all molecules of the same `connectivity` share, and few others.
 
-    A hash of the environments of the heavy atoms (Morgan, radius 3) by element and neighbours alone: the orders of
-    bonds, hydrogens, charges, isotopes and stereo, which InChI moves or leaves out of the first block, do not count. Of
-    molecules with a metal the elements are hashed alone, since InChI cuts some of their bonds.
+    A hash of the environments of the heavy atoms (Morgan, radius 3) by element and neighbours alone, and of the number of
+    hydrogens less the charge: the orders of bonds, isotopes and stereo, and at which atom hydrogens and charges are, which
+    InChI moves or leaves out of the first block, do not count. Where it adds or removes protons, both numbers change
+    alike. Of molecules with a metal the elements are hashed alone, since InChI cuts some of their bonds.
 
     Raises:
         InvalidMolecule: an unreadable SMILES, or a dummy atom, of which there is no InChI.
     """
     if isinstance(molecule, str):
-        mol = _read(molecule)
+        mol = parse_partly(molecule, _CAN_FAIL)
         if _ORDINARY.fullmatch(molecule):
-            return _digest(_ENVIRONMENTS.GetSparseCountFingerprint(mol).ToBinary())
+            return _digest(_ENVIRONMENTS.GetSparseCountFingerprint(mol).ToBinary(), _protons(mol))
     else:
         mol = molecule
+    protons = _protons(mol)
     elements = _elements(mol)
     if 1 in elements:
         mol = Chem.RemoveAllHs(mol, sanitize=False)
@@ -60,19 +60,17 @@ def sketch(molecule: str | Mol) -> str:
     if not elements or not _NEVER_CUT.issuperset(elements):
         return _digest(bytes(sorted(elements)))
     doubled = [2 * element for element in elements]
-    return _digest(_ENVIRONMENTS.GetSparseCountFingerprint(mol, customAtomInvariants=doubled).ToBinary())
+    seen = _ENVIRONMENTS.GetSparseCountFingerprint(mol, customAtomInvariants=doubled).ToBinary()
+    return _digest(seen, protons)
 
 
-def _digest(seen: bytes) -> str:
-    return hashlib.blake2b(seen, digest_size=8).hexdigest()
+def _protons(mol: Mol) -> int:
+    """Hydrogens, atoms or not, less the formal charge."""
+    return mol.GetNumAtoms(onlyExplicit=False) - mol.GetNumHeavyAtoms() - Chem.GetFormalCharge(mol)
 
 
-def _read(smiles: str) -> Mol:
-    """The molecule in its Kekulé form, without rings, aromaticity and stereo, which take most of the time of `parse`."""
-    mol = Chem.MolFromSmiles(check_text(smiles, "SMILES"), _AS_WRITTEN)
-    if mol is None or not mol.GetNumAtoms() or Chem.SanitizeMol(mol, _CAN_FAIL, catchErrors=True):
-        return parse(smiles)  # which says why
-    return mol
+def _digest(seen: bytes, protons: int = 0) -> str:
+    return hashlib.blake2b(b"%d " % protons + seen, digest_size=8).hexdigest()
 
 
 def _elements(mol: Mol) -> list[int]:
