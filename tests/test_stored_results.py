@@ -68,6 +68,23 @@ def test_the_figures_of_templates_are_those_of_the_record() -> None:
 
 
 @pytest.mark.data
+def test_the_figures_of_boosting_on_admet_are_those_of_the_record() -> None:
+    stated = json.loads((RESULTS / "maplight.json").read_text(encoding="utf-8"))
+    fits: dict[tuple[str, str], list[float]] = {}
+    for row in stored("maplight").rows:
+        if row.model.startswith("baseline:maplight#"):
+            fits.setdefault((row.task, row.metric), []).append(round(row.estimate.value, 6))
+    assert len(stated["rows"]) == 22
+    for row in stated["rows"]:
+        values = fits[row["task"], row["metric"]]
+        assert len(values) == 5 and values == row["values"]
+        assert row["mean"] == pytest.approx(statistics.mean(values))
+        assert row["sd"] == pytest.approx(statistics.pstdev(values))
+    known = [row for row in stated["rows"] if "published" in row]
+    assert stated["within"] == sum(row["within"] for row in known) and stated["of"] == len(known) == 21
+
+
+@pytest.mark.data
 def test_the_page_of_the_flagship_says_what_its_records_say(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = importlib.util.spec_from_file_location("flagship_page", ROOT / "benchmarks" / "flagship.py")
     assert spec is not None and spec.loader is not None

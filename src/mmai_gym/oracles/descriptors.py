@@ -12,11 +12,8 @@ from rdkit.Chem.FilterCatalog import FilterCatalog, FilterCatalogParams
 from mmai_gym.molecules import Mol
 from mmai_gym.oracles import plogp, sa
 from mmai_gym.oracles.base import RDKIT, FunctionModel, PropertyOracle
+from mmai_gym.oracles.crippen import crippen_logp
 from mmai_gym.oracles.qed import drug_likeness
-
-
-def _crippen_logp(mol: Mol) -> float:
-    return rdMolDescriptors.CalcCrippenDescriptors(mol)[0]
 
 
 def _molecular_weight(mol: Mol) -> float:
@@ -48,7 +45,7 @@ DESCRIPTORS: Mapping[str, PropertyOracle] = {
     oracle.name: oracle
     for oracle in (
         _oracle("qed", "", "Bickerton et al. 2012", drug_likeness),
-        _oracle("logp", "", "Wildman and Crippen 1999", _crippen_logp),
+        _oracle("logp", "", "Wildman and Crippen 1999", crippen_logp),
         _oracle(
             "plogp",
             "",

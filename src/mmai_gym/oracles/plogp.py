@@ -11,9 +11,9 @@ value belongs to the molecule and not to the way in which it was written.
 from __future__ import annotations
 
 from rdkit import Chem
-from rdkit.Chem import rdMolDescriptors
 
 from mmai_gym.molecules import shared
+from mmai_gym.oracles.crippen import crippen_logp
 from mmai_gym.oracles.sa import synthetic_accessibility
 
 DEFINITION = "1"
@@ -29,9 +29,8 @@ def penalised_logp(mol: Chem.Mol) -> float:
     """The dimensionless score of a molecule; about 0 on average over ZINC250k, higher is better."""
     ordered = shared(Chem.MolToSmiles(mol))
     excess = max(0, largest_cycle(ordered) - _LARGEST_FREE_CYCLE)
-    logp = rdMolDescriptors.CalcCrippenDescriptors(ordered)[0]
     return (
-        _standard(logp, _LOGP)
+        _standard(crippen_logp(ordered), _LOGP)
         - _standard(synthetic_accessibility(ordered), _SA)
         - _standard(float(excess), _EXCESS)
     )

@@ -55,19 +55,25 @@ def _fragments() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float64]]:
     return ids, scores[::-1][last]
 
 
+# Most environments are met again and again; looking them up in the table takes longer than all of the rest.
+@functools.lru_cache(maxsize=65_536)
+def _contribution(environment: int) -> float:
+    """The score of a fragment."""
+    ids, scores = _fragments()
+    # Of the table's own type: else numpy would convert the whole table.
+    slot = min(int(np.searchsorted(ids, np.uint32(environment))), len(ids) - 1)
+    return float(scores[slot]) if ids[slot] == environment else _UNSEEN_FRAGMENT
+
+
 def synthetic_accessibility(mol: Chem.Mol) -> float:
     """The SA score of a molecule with at least one atom; agrees with RDKit's contributed script to rounding.
 
     Raises:
         DataError: RDKit's fragment table is missing or is another one.
     """
-    ids, scores = _fragments()
     environments = _generator.GetSparseCountFingerprint(mol).GetNonzeroElements()
-    # Of the table's own type: else numpy would convert the whole table for every molecule.
-    keys = np.fromiter(environments.keys(), dtype=np.uint32, count=len(environments))
-    counts = np.fromiter(environments.values(), dtype=np.float64, count=len(environments))
-    slots = np.minimum(np.searchsorted(ids, keys), len(ids) - 1)
-    contributions = np.where(ids[slots] == keys, scores[slots], _UNSEEN_FRAGMENT)
+    counts = np.array(list(environments.values()), dtype=np.float64)
+    contributions = np.array(list(map(_contribution, environments)))
     fragment_score = float(contributions @ counts / counts.sum())
 
     n_atoms = mol.GetNumAtoms()

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rdkit import Chem
 
@@ -36,12 +38,25 @@ _ORDINARY = re.compile(r"(?:[^\[*]++|\[C@@?H?\]|\[nH\])*+")
 """A SMILES without charges, isotopes, radicals, atom maps and wildcards: these want brackets, or a star."""
 
 _LINK = "[#7X3,#8X2,#16X2;+0;A]"
+
+
+class _Absurd(NamedTuple):
+    """A group, and letters of which a SMILES that has it has at least so many, capitals or not.
+
+    Searches take the most time of all rules, and most molecules are seen not to need them.
+    """
+
+    smarts: str
+    letters: str
+    least: int
+
+
 _ABSURD = {
-    "a peroxide": "[#8X2]-[#8X2]",
-    "a row of nitrogen, oxygen or sulfur atoms": f"{_LINK}-{_LINK}-{_LINK}",
-    "a halogen on nitrogen, oxygen or sulfide": "[F,Cl,Br,I]~[#7,#8,$([#16X2])]",
-    "a polyyne": "C#CC#CC#C",
-    "a cumulene": "C=C=C=C",
+    "a peroxide": _Absurd("[#8X2]-[#8X2]", "O", 2),
+    "a row of nitrogen, oxygen or sulfur atoms": _Absurd(f"{_LINK}-{_LINK}-{_LINK}", "NOS", 3),
+    "a halogen on nitrogen, oxygen or sulfide": _Absurd("[F,Cl,Br,I]~[#7,#8,$([#16X2])]", "FLRI", 1),
+    "a polyyne": _Absurd("C#CC#CC#C", "#", 3),
+    "a cumulene": _Absurd("C=C=C=C", "=", 3),
 }
 """Groups that no chemist would put into a molecule, and some move a property a long way."""
 
@@ -125,8 +140,16 @@ def _traits(smiles: str) -> _Traits:
         sum(atom.GetFormalCharge() for atom in charged),
         sum(map(_stands_alone, charged)),
         frozenset(elements) - _ELEMENTS,
-        tuple(len(mol.GetSubstructMatches(pattern)) for pattern in _patterns()),
+        tuple(_absurd(smiles, mol)),
     )
+
+
+def _absurd(smiles: str, mol: Chem.Mol) -> Iterator[int]:
+    """How many of each absurd group there are."""
+    letters = smiles.upper()
+    for absurd, pattern in zip(_ABSURD.values(), _patterns(), strict=True):
+        possible = sum(map(letters.count, absurd.letters)) >= absurd.least
+        yield len(mol.GetSubstructMatches(pattern)) if possible else 0
 
 
 def _marks(atoms: list[Chem.Atom]) -> str:
@@ -152,7 +175,7 @@ def _stands_alone(atom: Chem.Atom) -> bool:
 
 @functools.cache
 def _patterns() -> tuple[Chem.Mol, ...]:
-    return tuple(map(Chem.MolFromSmarts, _ABSURD.values()))
+    return tuple(Chem.MolFromSmarts(absurd.smarts) for absurd in _ABSURD.values())
 
 
 @functools.lru_cache(maxsize=4096)
