@@ -65,6 +65,12 @@ def test_the_numbers_of_the_page_are_the_estimates_of_the_table(report: Path) ->
         assert abs(float(number.replace("−", "-").replace(",", "")) - exact) <= 0.5000001 * 10**-places
 
 
+def test_all_that_is_drawn_on_an_axis_lies_on_it(report: Path) -> None:
+    places = re.findall(r'(?:x1|x2|cx)="(-?[0-9.]+)%"', report.read_text(encoding="utf-8"))
+    assert len(places) > 20
+    assert all(0.0 <= float(place) <= 100.0 for place in places)
+
+
 def test_the_same_record_gives_the_same_bytes(report: Path) -> None:
     root = report.parents[1]
     again = write_report([root / "bench-small.jsonl"], root / "run", root / "again.html")

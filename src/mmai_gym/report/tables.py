@@ -112,7 +112,9 @@ def _task(chapter: Chapter, contest: Contest, family_rows: Sequence[Row]) -> Mar
     estimates = {row.model: row.estimate for row in rows}
     published = comparable_figures(chapter, contest.task, contest.metric) if rows else []
     drawn = [*estimates.values(), *(as_estimate(figure, rows[0].estimate) for figure in published)]
-    places, axis, best = decimals(estimates.values()), Axis.over(drawn), best_model(estimates)
+    # Where the trivial baseline's value is undefined, 0 stands for it, and may lie far from the others.
+    axis = Axis.over([*drawn, *filter(None, [contest.trivial])])
+    places, best = decimals(estimates.values()), best_model(estimates)
     reference = contest.trivial.value if contest.trivial else None
     lines = [_line(chapter, contest, row, places, axis, best, reference) for row in rows]
     lines += [_published_line(figure, rows[0].estimate, axis, reference) for figure in published]
