@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import pytest
-from rdkit import Chem
 from rdkit.Chem import QED
 
 from mmai_gym.molecules import parse, randomized

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mmai_gym.report.markup import Markup, element, join
 from mmai_gym.report.material import Chapter
 
 FILE = "audit.json"
+_TESTS_TOLD = 3
 _TABLES = ("by_task", "reactions", "conflicts", "neighbours")
 
 
@@ -68,20 +70,34 @@ def _exclusions(corpora: Mapping[str, Any]) -> Markup | None:
         return element(
             "p", "The record names no test set that was kept out of the model’s training data.", class_="note"
         )
-    items = [
-        element(
-            "li",
-            element("b", name),
-            f": {_said(entry.get('excluded'))}; protected: {_said(entry.get('protected'))}",
-        )
-        for name, entry in corpora.items()
+    protections = [entry.get("protected") or {} for entry in corpora.values()]
+    tests = {test for one in protections for test in one.get("tests", ())}
+    rules = dict.fromkeys(rule for one in protections for rule in one.get("rules", ()))
+    rows = [
+        (corpus, task, f"{left['examples']:,}", _because(left["by_rule_and_test"]))
+        for corpus, entry in corpora.items()
+        for task, left in (entry.get("excluded") or {}).items()
     ]
-    return join([element("p", "Kept out of the training corpora:"), element("ul", *items, class_="small")])
+    said = f"What {len(tests)} test sets ask about was kept out of the training corpora, by {', '.join(rules)}."
+    total = sum(left["examples"] for entry in corpora.values() for left in (entry.get("excluded") or {}).values())
+    titles = ("Corpus", "Task", "Examples", "Most of them for")
+    table = _table("Left out, by corpus and task", titles, rows)
+    return join(
+        [
+            element("p", said),
+            element("details", element("summary", f"{total:,} training examples were left out"), table),
+        ]
+    )
 
 
-def _said(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 600 else f"{text[:600]} …"
+def _because(by_rule_and_test: Mapping[str, Mapping[str, int]]) -> str:
+    """The three tests that most of the examples were left out for; one example may be in the way of many."""
+    counts: Counter[str] = Counter()
+    for tests in by_rule_and_test.values():
+        counts.update(tests)
+    told = ", ".join(f"{test} ({count:,})" for test, count in counts.most_common(_TESTS_TOLD))
+    more = len(counts) - _TESTS_TOLD
+    return f"{told} and {more} more" if more > 0 else told
 
 
 def _overlaps(found: Mapping[str, Any], tasks: Sequence[str]) -> Markup:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmai_gym.bench import list_suites
 from mmai_gym.records import RunHeader
 from mmai_gym.report.glossary import metric_meaning, metric_name
 from mmai_gym.report.markup import Markup, element, join
@@ -38,6 +39,14 @@ def provenance_section(chapter: Chapter, training: Training) -> Markup:
         [
             element("p", "To run it again, and to write this report from the record:"),
             element("pre", commands(chapter, training)),
+            None
+            if header.config["suite"] in list_suites()
+            else element(
+                "p",
+                f"{header.config['suite']} is no suite of the gym, but that of a program or a file; "
+                "what it asks stands in the configuration below.",
+                class_="small",
+            ),
             element(
                 "p",
                 join(
@@ -71,7 +80,9 @@ def commands(chapter: Chapter, training: Training) -> str:
 def bench_command(header: RunHeader) -> str:
     """The command line behind every number of a record."""
     config = header.config
-    words = ["mmai-gym", "bench", str(config["model"]), "--suite", str(config["suite"])]
+    suite = str(config["suite"])
+    words = ["mmai-gym", "bench", str(config["model"])]
+    words += ["--suite", suite if suite in list_suites() else f"{suite}.toml"]
     if config.get("limit"):
         words += ["--limit", str(config["limit"])]
     if "bench" in header.seeds:
