@@ -14,12 +14,13 @@ from mmai_gym.oracles import crippen
 from mmai_gym.oracles.crippen import crippen_logp
 from mmai_gym.sources import embedded, molecule_lists
 
-ODD = """
-    C [H][H] [2H]C([2H])O [H-] *C N->[Pd]<-N [Na+].[Cl-] O [OH-] OO CON OC=O OC(=S)C OC=N OC=C Oc1ccccc1
-    CO OCC(=O)O C1OC1O O1OC1 O=C=O O=C O=CC O=CN O=C(C)C O=C(C)c1ccccc1 O=c1cc[nH]cc1 [O-]C(=O)C
-    [O-][N+](=O)C CS(=O)(=O)[O-] OS(=O)C OP(=O)(O)O O[Si](C)(C)C C[N+](C)(C)C C=C=C C#CC CC(F)(Cl)Br
-    c1ccccc1-c1ccncc1 C1=CC2CC1C2 [13CH3]O C[CH2] O=C1C=CC(=O)C=C1
-""".split()
+ODD = (
+    "C", "[H][H]", "[2H]C([2H])O", "[H-]", "*C", "N->[Pd]<-N", "[Na+].[Cl-]", "O", "[OH-]", "OO", "CON",
+    "OC=O", "OC(=S)C", "OC=N", "OC=C", "Oc1ccccc1", "CO", "OCC(=O)O", "C1OC1O", "O1OC1", "O=C=O", "O=C",
+    "O=CC", "O=CN", "O=C(C)C", "O=C(C)c1ccccc1", "O=c1cc[nH]cc1", "[O-]C(=O)C", "[O-][N+](=O)C",
+    "CS(=O)(=O)[O-]", "OS(=O)C", "OP(=O)(O)O", "O[Si](C)(C)C", "C[N+](C)(C)C", "C=C=C", "C#CC", "CC(F)(Cl)Br",
+    "c1ccccc1-c1ccncc1", "C1=CC2CC1C2", "[13CH3]O", "C[CH2]", "O=C1C=CC(=O)C=C1",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
