@@ -33,7 +33,7 @@ def ask(
     task: Annotated[str, typer.Argument(metavar="TASK", help="A task that the model was taught.")],
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME=VALUE...", help="What the question is about, such as smiles=CCO."),
+        typer.Argument(metavar="NAME=VALUE", help="What the question is about, such as smiles=CCO."),
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Answers at most.")] = 1,
     model: Model = "",
@@ -51,7 +51,7 @@ def ask(
 
 @app.command()
 def predict(
-    smiles: Annotated[list[str], typer.Argument(metavar="SMILES...")],
+    smiles: Annotated[list[str], typer.Argument(metavar="SMILES")],
     task: Annotated[
         list[str] | None, typer.Option(metavar="PREFIX", help="Tasks below it only; may be given often.")
     ] = None,

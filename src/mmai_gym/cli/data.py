@@ -32,7 +32,7 @@ def data_list(as_json: JsonOption = False) -> None:
 @data.command()
 def fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="Data sets from `mmai-gym data list`.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Data sets from `mmai-gym data list`.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All data sets there are.")] = False,
     force: Annotated[bool, typer.Option(help="Fetch again what the cache holds already.")] = False,
@@ -52,9 +52,7 @@ def fetch(
 
 @data.command("verify")
 def data_verify(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="Data sets; all by default.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Data sets; all by default.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check size and sha256 of every file of the data sets that the cache or the mirror holds."""
@@ -102,7 +100,7 @@ def audit(
     tests: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TASKS...]",
+            metavar="TASKS",
             help="Tasks, by name or prefix, whose test sets to compare; everything by default.",
         ),
     ] = None,

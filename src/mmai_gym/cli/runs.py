@@ -71,7 +71,7 @@ def bench(
 @app.command("goal-directed")
 def goal_directed_command(
     optimizers: Annotated[
-        list[str] | None, typer.Argument(metavar="[OPTIMIZER...]", help="graph-ga, screening; both by default.")
+        list[str] | None, typer.Argument(metavar="OPTIMIZER", help="graph-ga, screening; both by default.")
     ] = None,
     goal: Annotated[list[str] | None, typer.Option(help="One of PMO's tasks; all there are by default.")] = None,
     seeds: Annotated[int, typer.Option(help="Searches of each, with seeds from 0.")] = 5,
