@@ -41,6 +41,11 @@ def test_odd_molecules_twice(smiles: str) -> None:
     assert [crippen_logp(parse(smiles)) for _ in range(2)] == [_rdkit(smiles)] * 2
 
 
+def test_a_dative_bond_is_not_taken_for_a_single_one() -> None:
+    pair = "C[N](C)(C)->[Pd]", "C[N+](C)(C)[Pd]", "CN(C)->[Pd]", "CN(C)[Pd]", "CO->[Pd]", "CO[Pd]"
+    assert not _different(iter(pair)) and not _different(reversed(pair))
+
+
 def test_the_embedded_molecules_in_two_writings() -> None:
     smiles = [molecule.smiles for molecule in embedded.molecules()]
     assert not _different(iter(smiles))

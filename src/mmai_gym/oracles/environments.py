@@ -15,7 +15,8 @@ from rdkit import Chem
 
 ORDERS = 16
 SINGLE, AROMATIC, DOUBLE, TRIPLE = 2, 3, 4, 6
-"""Twice the order of a bond. A dative one counts as a single one."""
+"""Twice the order of a bond."""
+_DATIVE = Chem.MolFromSmarts("*->*")
 
 _MOST_KINDS = 50_000
 """Kinds that get a number, some 20 MB; drugs have a few hundred."""
@@ -57,13 +58,13 @@ def kind(number: int) -> Kind:
 def surroundings(mol: Chem.Mol) -> Surroundings | None:
     """What is next to each atom of a parsed molecule.
 
-    None where the numbers would not tell all: of molecules with atoms of hydrogen, with bonds that have no order, and with
-    atoms of a new kind after very many others.
+    None where the numbers would not tell all: of molecules with atoms of hydrogen, with bonds that have no order or the same
+    one as others have, and with atoms of a new kind after very many others.
     """
     # One call for all bonds: to ask each for its ends and its type takes three times as long.
     orders = Chem.GetAdjacencyMatrix(mol, useBO=True)
     ones, others = np.nonzero(orders)
-    if len(ones) != 2 * mol.GetNumBonds():
+    if len(ones) != 2 * mol.GetNumBonds() or mol.HasSubstructMatch(_DATIVE):
         return None
     aromatic = (orders == AROMATIC / 2).any(axis=1).tolist()
     degrees = np.bincount(ones, minlength=len(orders)).tolist()
