@@ -10,6 +10,7 @@ import re
 import statistics
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -31,6 +32,16 @@ each_record = pytest.mark.parametrize(
 @functools.cache
 def stored(name: str) -> Table:
     return table(RESULTS / f"{name}.jsonl.gz")
+
+
+def _benchmark(name: str) -> ModuleType:
+    """A program of benchmarks/ as a module."""
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its dataclasses look for their module
+    spec.loader.exec_module(module)
+    return module
 
 
 @each_record
@@ -85,12 +96,17 @@ def test_the_figures_of_boosting_on_admet_are_those_of_the_record() -> None:
 
 
 @pytest.mark.data
+def test_the_figures_of_the_blend_are_those_of_the_two_records() -> None:
+    blend = _benchmark("blend")
+    stated = json.loads((RESULTS / "blend.json").read_text(encoding="utf-8"))
+    assert blend.report(RESULTS / "flagship-admet.jsonl.gz", RESULTS / "maplight.jsonl.gz") == stated
+    alone = {row["task"]: row["mean"] for row in json.loads((RESULTS / "maplight.json").read_text())["rows"]}
+    assert {row["task"]: row["boosting"]["mean"] for row in stated["rows"]} == pytest.approx(alone, abs=1e-5)
+
+
+@pytest.mark.data
 def test_the_page_of_the_flagship_says_what_its_records_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = importlib.util.spec_from_file_location("flagship_page", ROOT / "benchmarks" / "flagship.py")
-    assert spec is not None and spec.loader is not None
-    flagship = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = flagship  # where its dataclasses look for their module
-    spec.loader.exec_module(flagship)
+    flagship = _benchmark("flagship")
     monkeypatch.setattr(flagship.bench, "table", lambda path: stored(path.name.removesuffix(".jsonl.gz")))
     page = flagship.PAGE.read_text(encoding="utf-8")
     assert flagship.filled(page, flagship.Figures.read()) == page
