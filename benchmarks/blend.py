@@ -116,10 +116,10 @@ def headline(task: str, results: Sequence[Result]) -> float:
     return tasks.get(task).score(results)[tasks.get(task).headline].value
 
 
-def spread(values: Iterator[float]) -> dict[str, float]:
-    """Mean and standard deviation (of the population, as on TDC's board)."""
-    found = list(values)
-    return {"mean": round(statistics.mean(found), 6), "sd": round(statistics.pstdev(found), 6)}
+def spread(values: Iterator[float]) -> dict[str, Any]:
+    """Values, their mean and their standard deviation (of the population, as TDC's board has it)."""
+    found = [round(value, 6) for value in values]
+    return {"mean": statistics.mean(found), "sd": statistics.pstdev(found), "values": found}
 
 
 def main() -> None:
