@@ -1,4 +1,4 @@
-"""Crippen's logP (Wildman and Crippen 1999): RDKit's number to the last digit, in a third of its time.
+"""Crippen's logP (Wildman and Crippen 1999): RDKit's number to the last digit, in less than two thirds of its time.
 
 RDKit adds hydrogens and searches for 110 patterns to tell the types of atoms. A pattern names element, charge, aromaticity,
 hydrogens and neighbours of its atom, and of a neighbour all but the hydrogens; those of oxygen, and of a hydrogen on oxygen,

@@ -1,4 +1,4 @@
-"""QED (Bickerton et al., Nature Chemistry 2012): RDKit's number to the last digit, in half of its time.
+"""QED (Bickerton et al., Nature Chemistry 2012): RDKit's number to the last digit, in less than two thirds of its time.
 
 Nearly half of RDKit's time goes into 94 structural alerts and eleven acceptor patterns, of which a molecule has a handful.
 Whether it can have one at all is seen from the environments of its atoms and the number of its rings: a pattern is
