@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from mmai_gym.contracts import Completion, Result
 from mmai_gym.models.baselines.base import number_text
 from mmai_gym.records import RunRecord
 from mmai_gym.tasks.answers import wrap
+from specialists import spread
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 LANGUAGE_MODEL, BOOSTING = "flagship", "baseline:maplight"
@@ -114,12 +114,6 @@ def report(language_model: Path, boosting: Path) -> dict[str, Any]:
 def headline(task: str, results: Sequence[Result]) -> float:
     """The task's own number."""
     return tasks.get(task).score(results)[tasks.get(task).headline].value
-
-
-def spread(values: Iterator[float]) -> dict[str, Any]:
-    """Values, their mean and their standard deviation (of the population, as TDC's board has it)."""
-    found = [round(value, 6) for value in values]
-    return {"mean": statistics.mean(found), "sd": statistics.pstdev(found), "values": found}
 
 
 def main() -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib
 import json
 import math
 import re
 import statistics
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -34,14 +32,10 @@ def stored(name: str) -> Table:
     return table(RESULTS / f"{name}.jsonl.gz")
 
 
-def _benchmark(name: str) -> ModuleType:
-    """A program of benchmarks/ as a module."""
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where its dataclasses look for their module
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def benchmark_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs of benchmarks/ can be imported, as they import each other."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
 
 
 @each_record
@@ -100,8 +94,9 @@ def test_the_figures_of_boosting_on_admet_are_those_of_the_record() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.usefixtures("benchmark_programs")
 def test_the_figures_of_the_blend_are_those_of_the_two_records() -> None:
-    blend = _benchmark("blend")
+    blend = importlib.import_module("blend")
     stated = json.loads((RESULTS / "blend.json").read_text(encoding="utf-8"))
     assert blend.report(RESULTS / "flagship-admet.jsonl.gz", RESULTS / "maplight.jsonl.gz") == stated
     rows = json.loads((RESULTS / "maplight.json").read_text(encoding="utf-8"))["rows"]
@@ -111,8 +106,9 @@ def test_the_figures_of_the_blend_are_those_of_the_two_records() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.usefixtures("benchmark_programs")
 def test_the_page_of_the_flagship_says_what_its_records_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    flagship = _benchmark("flagship")
+    flagship = importlib.import_module("flagship")
     monkeypatch.setattr(flagship.bench, "table", lambda path: stored(path.name.removesuffix(".jsonl.gz")))
     page = flagship.PAGE.read_text(encoding="utf-8")
     assert flagship.filled(page, flagship.Figures.read()) == page

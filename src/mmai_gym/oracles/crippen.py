@@ -1,8 +1,8 @@
 """Crippen's logP (Wildman and Crippen 1999): RDKit's number to the last digit, in less than two thirds of its time.
 
 RDKit adds hydrogens and searches for 110 patterns to tell the types of atoms. A pattern names element, charge, aromaticity,
-hydrogens and neighbours of its atom, and of a neighbour all but the hydrogens; those of oxygen, and of a hydrogen on oxygen,
-ask the neighbour for all of it. So what RDKit has said of an atom and its hydrogens once is remembered by that, and added up
+hydrogens and neighbours of its atom, and the first three of a neighbour; those of oxygen, and of a hydrogen on oxygen, ask
+the neighbour for all of it. So what RDKit has said of an atom and its hydrogens once is remembered by that, and added up
 in RDKit's order.
 """
 

@@ -55,7 +55,7 @@ def _fragments() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float64]]:
     return ids, scores[::-1][last]
 
 
-# Most environments are met again and again; looking them up in the table takes longer than all of the rest.
+# Most environments are met again and again: remembered, they need no search in a table of hundreds of thousands.
 @functools.lru_cache(maxsize=65_536)
 def _contribution(environment: int) -> float:
     """The score of a fragment."""
