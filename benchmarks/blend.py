@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mmai_gym import bench, tasks
-from mmai_gym.bench.compare import Contestant, compare
+from mmai_gym.bench.compare import Contestant, compare, headline_alone
 from mmai_gym.contracts import Completion, Result
 from mmai_gym.models.baselines.base import number_text
 from mmai_gym.records import RunRecord
@@ -85,9 +85,9 @@ def report(language_model: Path, boosting: Path) -> dict[str, Any]:
         row = {
             "task": task,
             "metric": tasks.get(task).headline,
-            "language_model": headline(task, mine[task]),
-            "boosting": spread(headline(task, fit[task]) for fit in fits),
-            "blend": spread(headline(task, fit[task]) for fit in blends),
+            "language_model": headline_alone(tasks.get(task), mine[task]),
+            "boosting": spread(headline_alone(tasks.get(task), fit[task]) for fit in fits),
+            "blend": spread(headline_alone(tasks.get(task), fit[task]) for fit in blends),
             "difference": compared["difference"],
             "adjusted_p": compared["adjusted_p"],
             "better": compared["better"],
@@ -109,11 +109,6 @@ def report(language_model: Path, boosting: Path) -> dict[str, Any]:
         "better_than_rival": {who: sum(row["beats_rival"][who] for row in known) for who in ("boosting", "blend")},
         "of": len(known),
     }
-
-
-def headline(task: str, results: Sequence[Result]) -> float:
-    """The task's own number."""
-    return tasks.get(task).score(results)[tasks.get(task).headline].value
 
 
 def main() -> None:

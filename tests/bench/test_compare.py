@@ -11,6 +11,7 @@ import pytest
 
 from mmai_gym import tasks
 from mmai_gym.bench import compare, contestant, render_comparison
+from mmai_gym.bench.compare import headline_alone
 from mmai_gym.contracts import Completion, Example, Number, Prediction, Result, Split, UsageError, Verdict
 from mmai_gym.records import RunHeader, RunRecord
 from mmai_gym.tasks.base import judge_number
@@ -112,3 +113,11 @@ def test_a_model_that_the_run_does_not_hold_is_answered_with_those_it_holds(
     path = write(tmp_path / "a.jsonl", numbers[:1], {"m": 1.0}, seed=1)
     with pytest.raises(UsageError, match="no answers of baseline:magic; there are answers of: m"):
         contestant([path], "baseline:magic")
+
+
+def test_a_headline_alone_is_the_one_that_the_task_gives(numbers: list[Values], tmp_path: Path) -> None:
+    results = contestant([write(tmp_path / "a.jsonl", numbers[:1], {"one": 0.3}, 0)]).results[numbers[0].name]
+    assert headline_alone(numbers[0], results) == numbers[0].score(results)["mae"].value
+    numbers[0].headline = "accuracy"
+    with pytest.raises(UsageError, match="accuracy"):
+        headline_alone(numbers[0], results)

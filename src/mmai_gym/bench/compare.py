@@ -33,6 +33,7 @@ LEVEL = 0.05
 """Chance of naming a better model on any task although all are equally good."""
 _ERRORS = ("mae", "mse", "rmse")
 _VALUE_METRICS = (*_ERRORS, "pearson", "spearman", "concordance_index", "rm2", "r2")
+_OF_COLUMNS = (*_VALUE_METRICS, "auroc", "auprc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,21 @@ def _compare(
         )
         return Comparison(task.name, metric, names[0], names[1], *values, found.estimate, found.p_value, math.nan)
     raise UsageError(f"{task.name} has no results to compare")
+
+
+def headline_alone(task: Task, results: Sequence[Result]) -> float:
+    """The value that `task.score` gives for the headline, without the resampling behind its interval; for tasks whose
+    headline is a metric of labels and predictions.
+
+    Raises:
+        UsageError: the headline is another one, such as a rate of hits.
+    """
+    metric, statistic, columns = _candidates(task)[0]
+    if metric not in _OF_COLUMNS:
+        raise UsageError(
+            f"the headline of {task.name}, {metric}, is not computed from labels and predictions alone"
+        )
+    return float(statistic(*columns(results)))
 
 
 Columns = Callable[[Sequence[Result]], tuple[Floats, Floats]]

@@ -27,13 +27,20 @@ _LARGEST_FREE_CYCLE = 6
 
 def penalised_logp(mol: Chem.Mol) -> float:
     """The dimensionless score of a molecule; about 0 on average over ZINC250k, higher is better."""
-    ordered = shared(Chem.MolToSmiles(mol))
-    excess = max(0, largest_cycle(ordered) - _LARGEST_FREE_CYCLE)
+    excess = max(0, _largest_cycle(mol) - _LARGEST_FREE_CYCLE)
     return (
-        _standard(crippen_logp(ordered), _LOGP)
-        - _standard(synthetic_accessibility(ordered), _SA)
+        _standard(crippen_logp(mol), _LOGP)
+        - _standard(synthetic_accessibility(mol), _SA)
         - _standard(float(excess), _EXCESS)
     )
+
+
+def _largest_cycle(mol: Chem.Mol) -> int:
+    """By the order of the canonical SMILES, which matters where rings share bonds."""
+    rings = mol.GetRingInfo()
+    if not any(map(rings.IsRingFused, range(rings.NumRings()))):  # the only basis
+        return max(map(len, rings.AtomRings()), default=0)
+    return largest_cycle(shared(Chem.MolToSmiles(mol)))
 
 
 def _standard(value: float, scale: tuple[float, float]) -> float:
@@ -43,9 +50,6 @@ def _standard(value: float, scale: tuple[float, float]) -> float:
 
 def largest_cycle(mol: Chem.Mol) -> int:
     """Atoms in the largest cycle of the basis that starts at the first atom of each part; 0 without a cycle."""
-    rings = mol.GetRingInfo()
-    if not any(map(rings.IsRingFused, range(rings.NumRings()))):  # rings that share no bond are the only basis
-        return max(map(len, rings.AtomRings()), default=0)
     neighbours: list[list[int]] = [[] for _ in range(mol.GetNumAtoms())]
     for bond in map(mol.GetBondWithIdx, range(mol.GetNumBonds())):
         one, other = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()

@@ -53,9 +53,44 @@ def _aromatic_rings(mol: Chem.Mol, seen: Surroundings | None) -> int:
     """Rings that are left without the aliphatic ones, as QED counts them; not the same as RDKit's aromatic rings."""
     if mol.GetRingInfo().NumRings() == 0:
         return 0
-    if seen and not any(atom.in_ring and not atom.aromatic for atom in map(kind, set(seen.kinds))):
-        return len(Chem.GetSSSR(Chem.Mol(mol)))  # nothing would be deleted; a copy, since rings are found anew
-    return len(Chem.GetSSSR(Chem.DeleteSubstructs(mol, QED.AliphaticRings)))
+    if seen is None:
+        return len(Chem.GetSSSR(Chem.DeleteSubstructs(mol, QED.AliphaticRings)))
+    kept = [
+        kind(one).in_ring and not _aliphatic_ring(one, bonds)
+        for one, bonds in zip(seen.kinds, seen.bonds, strict=True)
+    ]
+    return _cycles(
+        (one, other)
+        for one, others in enumerate(seen.neighbours)
+        if kept[one]
+        for other in others
+        if one < other and kept[other]
+    )
+
+
+def _aliphatic_ring(number: int, bonds: Iterable[int]) -> bool:
+    """Whether an atom of a ring is deleted with the aliphatic rings: one that is bound to another that is not aromatic."""
+    if kind(number).aromatic:
+        return False
+    beyond = [divmod(bond, ORDERS) for bond in bonds]
+    return any(order <= AROMATIC and not kind(other).aromatic for other, order in beyond)
+
+
+def _cycles(bonds: Iterable[tuple[int, int]]) -> int:
+    """Bonds beyond those of a forest: as many as there are smallest rings."""
+    above: dict[int, int] = {}
+
+    def root(atom: int) -> int:
+        while (parent := above.get(atom, atom)) != atom:
+            atom = parent
+        return atom
+
+    closing = 0
+    for one, other in bonds:
+        first, second = root(one), root(other)
+        closing += first == second
+        above[first] = second
+    return closing
 
 
 # --------------------------------------------------------------------------------------------------- the screen
