@@ -28,6 +28,7 @@ from torch.nn import functional as F  # noqa: E402
 from transformers.modeling_outputs import CausalLMOutputWithPast  # noqa: E402
 from transformers.models.lfm2 import modeling_lfm2 as upstream  # noqa: E402
 
+from mmai_gym.lfm.attention import Attention, Layout, quicker  # noqa: E402
 from mmai_gym.lfm.norm import RMSNorm  # noqa: E402
 from mmai_gym.lfm.product import use_quicker_products  # noqa: E402
 
@@ -70,10 +71,12 @@ class Lfm2ForCausalLM(upstream.Lfm2ForCausalLM):
         """
         if segments is not None:
             places = _places(segments) if branches is None else _branched_places(segments, branches)
+            laid_out = branches is None and self._lays_out(segments)
             kwargs |= {
-                "attention_mask": _attention_within(
-                    segments, branches, self.config._attn_implementation, self.dtype
-                ),
+                "attention_mask": {"full_attention": None, "conv": None}
+                if laid_out
+                else _attention_within(segments, branches, self.config._attn_implementation, self.dtype),
+                "layout": Layout.of(segments) if laid_out else None,
                 "position_ids": places,
                 "segments": segments,
                 "earlier": None
@@ -97,6 +100,10 @@ class Lfm2ForCausalLM(upstream.Lfm2ForCausalLM):
         placed[:, 1:][learned] = losses.detach()
         divisor = learned.sum() if num_items_in_batch is None else num_items_in_batch
         return Output(loss=losses.sum() / divisor, token_losses=placed)
+
+    def _lays_out(self, segments: torch.Tensor) -> bool:
+        """Whether attention goes by a layout, and not by a mask: where that is quicker, and not compiled."""
+        return quicker(segments) and self.config._attn_implementation == "sdpa"
 
 
 class SegmentedShortConv(upstream.Lfm2ShortConv):
@@ -150,6 +157,8 @@ def _specialise(model: torch.nn.Module) -> None:
     for module in model.modules():
         if type(module) is upstream.Lfm2ShortConv:
             module.__class__ = SegmentedShortConv
+        elif type(module) is upstream.Lfm2Attention:
+            module.__class__ = Attention
         elif type(module) is upstream.Lfm2RMSNorm:
             module.__class__ = RMSNorm
 
