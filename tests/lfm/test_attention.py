@@ -1,0 +1,94 @@
+"""Attention by plain products is upstream's, and documents that are laid out come back where they were."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from transformers import Lfm2ForCausalLM as Upstream
+
+from mmai_gym.lfm import attention
+from mmai_gym.lfm.attention import Layout
+from mmai_gym.lfm.network import IGNORED, adopt
+
+LENGTHS = ((40, 3, 1, 90, 17, 40), (150, 41))
+WIDTH = 192
+
+
+def lines(vocabulary: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two rows of documents, the first with padding behind: tokens and segments."""
+    ids = torch.randint(3, vocabulary, (2, WIDTH), generator=torch.Generator().manual_seed(1))
+    segments = torch.zeros(2, WIDTH, dtype=torch.long)
+    for row, lengths in enumerate(LENGTHS):
+        numbers = torch.arange(1, len(lengths) + 1).repeat_interleave(torch.tensor(lengths))
+        segments[row, : len(numbers)] = numbers
+    return ids, segments
+
+
+def test_every_document_lies_in_a_row_of_its_own_and_few_slots_are_empty() -> None:
+    _, segments = lines(100)
+    layout = Layout.of(segments)
+    assert torch.equal(layout.tokens[layout.slots], torch.arange(segments.numel()))
+    assert len(layout.empty) == sum(rows * width for rows, width in layout.blocks) - segments.numel()
+    assert all(rows % 4 == 0 and width % 16 == 0 for rows, width in layout.blocks)
+    starts = torch.tensor([start for start, _ in rows_of(layout)])
+    flat = (segments + 100 * torch.arange(2)[:, None]).flatten()
+    for number in flat.unique():
+        slots = layout.slots[flat == number]
+        assert torch.equal(slots, slots[0] + torch.arange(len(slots)))
+        assert slots[0] in starts
+        (width,) = (width for start, width in rows_of(layout) if start == slots[0])
+        assert len(slots) <= width
+
+
+def rows_of(layout: Layout) -> list[tuple[int, int]]:
+    """The first slot of each row, and its width."""
+    found, start = [], 0
+    for rows, width in layout.blocks:
+        found += [(start + width * row, width) for row in range(rows)]
+        start += rows * width
+    return found
+
+
+def taught(model: torch.nn.Module, **inputs: torch.Tensor) -> tuple[float, torch.Tensor]:
+    """The loss, and its gradient as one vector."""
+    model.zero_grad()
+    loss = model(**inputs).loss
+    loss.backward()
+    return loss.item(), torch.cat(
+        [weight.grad.flatten() for weight in model.parameters() if weight.grad is not None]
+    )
+
+
+@pytest.mark.parametrize("widest", [512, 128, 8])
+def test_packed_rows_have_the_loss_and_the_gradient_of_a_mask(
+    model: Upstream, monkeypatch: pytest.MonkeyPatch, widest: int
+) -> None:
+    monkeypatch.setattr(attention, "_WIDEST", {True: widest, False: widest})
+    ours, masked = adopt(copy.deepcopy(model)), adopt(copy.deepcopy(model))
+    masked.config._attn_implementation = "eager"
+    ids, segments = lines(model.config.vocab_size)
+    inputs = {"input_ids": ids, "labels": torch.where(segments > 0, ids, IGNORED), "segments": segments}
+    loss, gradient = taught(ours, **inputs)
+    expected, wanted = taught(masked, **inputs)
+    assert loss == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(gradient, wanted, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_in_bfloat16_the_gradient_is_as_near_as_that_of_torchs_attention(
+    model: Upstream, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    ids, segments = lines(model.config.vocab_size)
+    inputs = {"input_ids": ids, "labels": torch.where(segments > 0, ids, IGNORED)}
+    inputs |= {"segments": segments} if packed else {}
+    _, exact = taught(adopt(copy.deepcopy(model)), **inputs)
+    errors = []
+    for widest in (512, 0):
+        monkeypatch.setattr(attention, "_WIDEST", {True: widest, False: widest})
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            _, rough = taught(adopt(copy.deepcopy(model)), **inputs)
+        errors.append(float((rough - exact).norm() / exact.norm()))
+    plain, torchs = errors
+    assert 0.0 < plain < 1.5 * torchs
