@@ -2,8 +2,8 @@
 
 Torch's own attention is made for long rows. In bfloat16 it takes five to ten times as long as the plain products do for
 molecules of 40 to 120 tokens, most of it for the gradient; and given a mask it computes what the mask hides: of a line of
-384 tokens that holds documents of forty, nine pairs in ten. Here the documents of packed rows are laid out as rows of their own, those of similar length
-together and padding behind them, which causal attention needs no mask for.
+384 tokens that holds documents of forty, nine pairs in ten. Here the documents of packed rows are laid out as rows of their
+own, those of similar length together and padding behind them, which causal attention needs no mask for.
 """
 
 from __future__ import annotations
