@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from transformers import Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -10,6 +12,7 @@ from mmai_gym.lfm.cache import Grain, Room
 from mmai_gym.lfm.cached import CachedRows
 from mmai_gym.lfm.decode import Decoder
 from mmai_gym.lfm.engine import Engine, LfmRows
+from mmai_gym.lfm.network import adopt
 from mmai_gym.lfm.rows import Rows
 from mmai_gym.lfm.weights import Weights, supports
 
@@ -111,7 +114,7 @@ ROOM = Room(rows=20, prompts=6, width=4, prompt_length=30, new=12)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_logits_are_those_of_transformers(variant: str, grain: str) -> None:
     model = network(**VARIANTS[variant])
-    assert supports(model)
+    assert supports(model) and supports(adopt(copy.deepcopy(model)))
     assert through_everything(Followed(model, LfmRows(Weights(model), ROOM, GRAINS[grain]))) < 1e-4
 
 

@@ -44,9 +44,10 @@ def read_prompts(weights: Weights, ids: torch.Tensor, lengths: torch.Tensor) -> 
             output, inputs = _convolve(layer.operator, normed, lengths)
             read.convolution.append(inputs)
             x = x.add_(output)
+        if layer is weights.layers[-1]:  # of what follows, the last tokens alone are read
+            x = x[torch.arange(len(ids), device=ids.device), lengths - 1]
         x = layer.feed(x)
-    last = x[torch.arange(len(ids), device=ids.device), lengths - 1]
-    return read._replace(logits=weights.head(weights.norm(last)).float())
+    return read._replace(logits=weights.head(weights.norm(x)).float())
 
 
 def _convolve(conv: ShortConvolution, x: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -159,12 +159,12 @@ def supports(model: Any) -> bool:
     """
     from transformers.models.lfm2 import modeling_lfm2 as lfm2
 
-    from mmai_gym.lfm import network
+    from mmai_gym.lfm import attention, network
 
     known = {
         lfm2.Lfm2ForCausalLM, lfm2.Lfm2Model, lfm2.Lfm2DecoderLayer, lfm2.Lfm2Attention, lfm2.Lfm2ShortConv,
         lfm2.Lfm2MLP, lfm2.Lfm2RMSNorm, lfm2.Lfm2RotaryEmbedding, nn.Linear, nn.Embedding, nn.Conv1d, nn.ModuleList,
-        network.Lfm2ForCausalLM, network.SegmentedShortConv, product.Linear, RMSNorm,
+        network.Lfm2ForCausalLM, network.SegmentedShortConv, attention.Attention, product.Linear, RMSNorm,
     }  # fmt: skip
     parameters = list(model.parameters())
     return (
