@@ -7,13 +7,14 @@
     python benchmarks/verification.py verifiers --out docs/results/verifiers.json
 
 `throughput`: verdicts per second of two workers on distinct answers that are all readable, right or wrong at random, with
-nothing remembered from before. Retrosynthesis: USPTO-50k test reactions, ten answers each, and one each. Optimization: one
-candidate is judged by the tasks that ask for QED and for penalised logP (logP, SA, similarity); the two verdicts count as
-one. What RDKit alone does on as many processes takes turns with it for five rounds, since processors differ: an exact match
-whose two sides are read and written anew, as peers compare them, and QED. `poison`: a batch with twenty items that hang,
-crash or eat memory against the same batch without them. `hacks`: what the cheats earn from every task, beside its floor.
-`fuzz`: mutated answers to all tasks. `verifiers`: milliseconds of every verifier. Other work on the machine lengthens wall
-seconds, so the rate by CPU seconds (of all processes, on so many cores as there are workers) stands beside.
+nothing remembered from before. Retrosynthesis: USPTO-50k test reactions, ten answers each, and one each. Optimization:
+twenty candidates for each input, as its protocol has it; one is judged by the tasks that ask for QED and for penalised logP
+(logP, SA, similarity), and the two verdicts count as one. What RDKit alone does on as many processes takes turns with it
+for five rounds, since processors differ: an exact match whose two sides are read and written anew, as peers compare them,
+and QED. `poison`: a batch with twenty items that hang, crash or eat memory against the same batch without them. `hacks`:
+what the cheats earn from every task, beside its floor. `fuzz`: mutated answers to all tasks. `verifiers`: milliseconds of
+every verifier. Other work on the machine lengthens wall seconds, so the rate by CPU seconds (of all processes, on so many
+cores as there are workers) stands beside.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ def throughput(options: argparse.Namespace) -> dict[str, Any]:
     retro, both = "retrosynthesis/uspto-50k", ("optimization/jin/qed", "optimization/jin/logp04")
     count = options.count or 10_000
     ten = reactions(retro, count, 10, options.seed)
-    proposed = candidates(both, count // 4, 10, options.seed)
+    proposed = candidates(both, count, 20, options.seed)
     one = reactions(retro, min(count, 5_000), 1, options.seed)
     answers = [extract_answer(group[0][2]) or "" for group in proposed]
     return {

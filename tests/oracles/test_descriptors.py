@@ -13,7 +13,7 @@ from rdkit import Chem, RDConfig
 from mmai_gym import oracles
 from mmai_gym.contracts import Oracle
 from mmai_gym.molecules import parse, shared
-from mmai_gym.oracles.sa import _NumbersOnly
+from mmai_gym.oracles.sa import _NumbersOnly, _stereocentres
 from mmai_gym.sources import embedded
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
@@ -78,6 +78,19 @@ def test_synthetic_accessibility_agrees_with_the_contributed_script() -> None:
     ours = oracles.get("sa").predict(smiles)
     theirs = [sascorer.calculateScore(Chem.MolFromSmiles(text)) for text in smiles]
     assert np.abs(ours - theirs).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    [
+        "CC(C)O", "[13CH3]C(C)O", "CC(O)CC", "CP(=O)(O)CC", "CS(=O)CC", "CS(=O)(=O)CC", "C[N+](CC)(CCC)CCCC", "CN1CC1C",
+        "CC1CCC(C)CC1", "FC(F)(F)C(C)(C)C", "CC(C)(F)[18F]", "C[Si](CC)(CCC)F", "[NH3+]C(C)C(=O)[O-]", "C[C@H]([2H])O",
+        "C1CC2CCC1C2", "C[S+](CC)CCC",
+    ],
+)  # fmt: skip
+def test_stereocentres_are_those_that_rdkit_finds(smiles: str) -> None:
+    found = Chem.FindMolChiralCenters(parse(smiles), includeUnassigned=True, useLegacyImplementation=True)
+    assert _stereocentres(parse(smiles)) == len(found)
 
 
 def test_the_fragment_table_can_hold_nothing_but_numbers(tmp_path: Path) -> None:

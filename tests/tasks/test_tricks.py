@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mmai_gym.molecules import canonical
-from mmai_gym.tasks.tricks import LARGEST_VALUED, trick, worthless
+from mmai_gym.molecules import canonical, shared
+from mmai_gym.oracles.environments import surroundings
+from mmai_gym.sources import embedded
+from mmai_gym.tasks.tricks import LARGEST_VALUED, _absurd, trick, worthless
 
 
 @pytest.mark.parametrize(
@@ -70,3 +72,26 @@ def test_only_a_trick_of_monstrous_size_is_not_valued() -> None:
     assert not worthless(trick("CCO", limit), limit)
     assert worthless(trick("CCO", limit + "C"), limit + "C")
     assert not worthless(trick(limit, limit + "C"), limit + "C")  # large, but no trick
+
+
+def test_no_absurd_group_is_missed_for_not_being_searched() -> None:
+    groups = (
+        "OO",
+        "NNN",
+        "ONO",
+        "SOS",
+        "OF",
+        "NCl",
+        "SBr",
+        "N(I)C",
+        "C#CC#CC#C",
+        "C=C=C=C",
+        "C=C=C",
+        "S(=O)(=O)NN",
+        "c1nnnn1O",
+        "N1NN1",
+    )
+    mols = [shared(f"CC{group}") for group in groups] + [shared(m.smiles) for m in embedded.molecules()[::5]]
+    for mol in mols:
+        assert list(_absurd(mol, surroundings(mol))) == list(_absurd(mol, None))
+    assert sum(any(_absurd(mol, None)) for mol in mols) > 12

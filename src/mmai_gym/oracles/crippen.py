@@ -15,7 +15,7 @@ from collections.abc import Hashable
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
-from mmai_gym.oracles.environments import ORDERS, Surroundings, kind, surroundings
+from mmai_gym.oracles.environments import Surroundings, bond, kind, surroundings
 
 _OXYGEN = 8
 _REMEMBERED = 100_000
@@ -29,11 +29,7 @@ def crippen_logp(mol: Chem.Mol) -> float:
     """The logarithm of the partition coefficient between octanol and water of a parsed molecule."""
     if mol.HasProp(_KEPT):
         return mol.GetDoubleProp(_KEPT)
-    return crippen_logp_of(mol, surroundings(mol))
-
-
-def crippen_logp_of(mol: Chem.Mol, seen: Surroundings | None) -> float:
-    """`crippen_logp` of a molecule whose surroundings are known, kept for those who ask again."""
+    seen = surroundings(mol)
     value = rdMolDescriptors.CalcCrippenDescriptors(mol)[0] if seen is None else _sum(mol, seen)
     mol.SetDoubleProp(_KEPT, value, computed=True)  # which goes when the molecule is changed, as RDKit's own do
     return value
@@ -69,11 +65,10 @@ class _Centers(dict[int, tuple[int, bool, int, int]]):
 class _Beyond(dict[int, tuple[int, int, bool, int]]):
     """What is asked of a bond, and of the atom beyond it: the order, element, aromaticity and charge."""
 
-    def __missing__(self, bond: int) -> tuple[int, int, bool, int]:
-        number, order = divmod(bond, ORDERS)
-        found = kind(number)
-        self[bond] = order, found.element, found.aromatic, found.charge
-        return self[bond]
+    def __missing__(self, code: int) -> tuple[int, int, bool, int]:
+        order, _, found = bond(code)
+        self[code] = order, found.element, found.aromatic, found.charge
+        return self[code]
 
 
 _centers, _beyond = _Centers(), _Beyond()

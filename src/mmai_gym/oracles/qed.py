@@ -16,18 +16,21 @@ from typing import NamedTuple
 from rdkit import Chem
 from rdkit.Chem import QED, rdMolDescriptors
 
-from mmai_gym.oracles.crippen import crippen_logp_of
+from mmai_gym.oracles.crippen import crippen_logp
 from mmai_gym.oracles.environments import (
     AROMATIC,
     DOUBLE,
     ORDERS,
     SINGLE,
     TRIPLE,
+    Environment,
     Kind,
     Surroundings,
+    bond,
     kind,
     surroundings,
 )
+from mmai_gym.oracles.rotors import rotatable_bonds
 
 
 def drug_likeness(mol: Chem.Mol) -> float:
@@ -38,11 +41,11 @@ def drug_likeness(mol: Chem.Mol) -> float:
     acceptors, alerts = _screen().possible(mol, seen)
     values = QED.QEDproperties(
         MW=rdMolDescriptors._CalcMolWt(mol),
-        ALOGP=crippen_logp_of(mol, seen),
+        ALOGP=crippen_logp(mol),
         HBA=sum(len(mol.GetSubstructMatches(pattern)) for pattern in acceptors),
         HBD=rdMolDescriptors.CalcNumHBD(mol),
         PSA=rdMolDescriptors.CalcTPSA(mol),
-        ROTB=rdMolDescriptors.CalcNumRotatableBonds(mol, rdMolDescriptors.NumRotatableBondsOptions.Strict),
+        ROTB=rotatable_bonds(mol, seen),
         AROM=_aromatic_rings(mol, seen),
         ALERTS=sum(map(mol.HasSubstructMatch, alerts)),
     )
@@ -55,10 +58,7 @@ def _aromatic_rings(mol: Chem.Mol, seen: Surroundings | None) -> int:
         return 0
     if seen is None:
         return len(Chem.GetSSSR(Chem.DeleteSubstructs(mol, QED.AliphaticRings)))
-    kept = [
-        kind(one).in_ring and not _aliphatic_ring(one, bonds)
-        for one, bonds in zip(seen.kinds, seen.bonds, strict=True)
-    ]
+    kept = [kind(own[0]).in_ring and not _aliphatic_ring(own) for own in seen.environments]
     return _cycles(
         (one, other)
         for one, others in enumerate(seen.neighbours)
@@ -68,12 +68,13 @@ def _aromatic_rings(mol: Chem.Mol, seen: Surroundings | None) -> int:
     )
 
 
-def _aliphatic_ring(number: int, bonds: Iterable[int]) -> bool:
+@functools.lru_cache(maxsize=65_536)
+def _aliphatic_ring(own: Environment) -> bool:
     """Whether an atom of a ring is deleted with the aliphatic rings: one that is bound to another that is not aromatic."""
-    if kind(number).aromatic:
-        return False
-    beyond = [divmod(bond, ORDERS) for bond in bonds]
-    return any(order <= AROMATIC and not kind(other).aromatic for other, order in beyond)
+    number, *codes = own
+    return not kind(number).aromatic and any(
+        one.order <= AROMATIC and not one.other.aromatic for one in map(bond, codes)
+    )
 
 
 def _cycles(bonds: Iterable[tuple[int, int]]) -> int:
@@ -113,8 +114,6 @@ class Need(NamedTuple):
 
 
 Patterns = tuple[Chem.Mol, ...]
-Environment = tuple[int, ...]
-"""The number of an atom's kind, and its bonds, sorted; as in `Surroundings`."""
 
 
 class _Screen:
@@ -143,8 +142,8 @@ class _Screen:
         if seen is None:
             return tuple(patterns for patterns, _ in self._lists)
         there = 0
-        for environment in {(one, *sorted(bonds)) for one, bonds in zip(seen.kinds, seen.bonds, strict=True)}:
-            there |= self._satisfied(environment)
+        for own in set(seen.environments):
+            there |= self._satisfied(own)
         rings = _independent_rings(mol)
         return tuple(
             tuple([one for wants, least, one in screened if wants & there == wants and least <= rings])
@@ -159,9 +158,9 @@ class _Screen:
         wants = 0
         for atom, test in zip(pattern.GetAtoms(), places, strict=True):
             needs = 0
-            for bond in atom.GetBonds():
-                orders = _BOND_ORDERS.get(bond.DescribeQuery().strip()) if bond.HasQuery() else None
-                need = Need(test, orders, bond.IsInRing(), places[bond.GetOtherAtomIdx(atom.GetIdx())])
+            for line in atom.GetBonds():
+                orders = _BOND_ORDERS.get(line.DescribeQuery().strip()) if line.HasQuery() else None
+                need = Need(test, orders, line.IsInRing(), places[line.GetOtherAtomIdx(atom.GetIdx())])
                 needs |= 1 << self._needs.setdefault(need, len(self._needs))
             wants |= 1 << self._wants.setdefault((1 << test, needs), len(self._wants))
         return wants
@@ -177,11 +176,10 @@ class _Screen:
         """The tests that a kind of atom passes, or may pass for all that it tells."""
         return sum(1 << i for i, test in enumerate(self._tests) if test(kind(number)) is not False)
 
-    def _met_by(self, center: int, bond: int) -> int:
-        """The needs that a bond of an atom may meet. One between two atoms of rings may be a bond of a ring."""
-        number, order = divmod(bond, ORDERS)
-        one, other = self._passed(center), self._passed(number)
-        in_ring = kind(center).in_ring and kind(number).in_ring
+    def _met_by(self, center: int, code: int) -> int:
+        """The needs that a bond of an atom may meet."""
+        order, in_ring, _ = bond(code)
+        one, other = self._passed(center), self._passed(code // ORDERS)
         return sum(
             1 << i
             for i, need in enumerate(self._needs)
@@ -190,12 +188,12 @@ class _Screen:
             and one >> need.one & other >> need.other & 1
         )
 
-    def _satisfied_by(self, environment: Environment) -> int:
+    def _satisfied_by(self, own: Environment) -> int:
         """The wants that an environment may satisfy."""
-        center, *bonds = environment
+        center, *codes = own
         passed, met = self._passed(center), 0
-        for bond in set(bonds):
-            met |= self._met(center, bond)
+        for code in set(codes):
+            met |= self._met(center, code)
         return sum(1 << i for i, (test, needs) in enumerate(self._wants) if test & passed and needs & met == needs)
 
 

@@ -20,6 +20,7 @@ from rdkit import Chem, RDConfig, rdBase
 from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
 from mmai_gym.contracts import DataError
+from mmai_gym.oracles.environments import Environment, bond, kind, surroundings
 
 _SHA256 = "10dcef9340c873e7b987924461b0af5365eb8dd96be607203debe8ddf80c1e73"
 CHECKSUM = _SHA256[:12]
@@ -77,14 +78,11 @@ def synthetic_accessibility(mol: Chem.Mol) -> float:
     fragment_score = float(contributions @ counts / counts.sum())
 
     n_atoms = mol.GetNumAtoms()
-    # What Chem.FindMolChiralCenters counts, in a third of its time, most of which goes into lists of atoms.
-    Chem.AssignStereochemistry(mol, cleanIt=True, force=True, flagPossibleStereoCenters=True)
-    stereocentres = rdMolDescriptors.CalcNumAtomStereoCenters(mol)
     macrocycle = any(len(ring) > 8 for ring in mol.GetRingInfo().AtomRings())
     complexity = (
         n_atoms**1.005
         - n_atoms
-        + math.log10(stereocentres + 1)
+        + math.log10(_stereocentres(mol) + 1)
         + math.log10(rdMolDescriptors.CalcNumSpiroAtoms(mol) + 1)
         + math.log10(rdMolDescriptors.CalcNumBridgeheadAtoms(mol) + 1)
         + (math.log10(2) if macrocycle else 0.0)
@@ -97,3 +95,23 @@ def synthetic_accessibility(mol: Chem.Mol) -> float:
     if score > 8.0:
         score = 8.0 + math.log(score - 8.0)
     return min(max(score, 1.0), 10.0)
+
+
+def _stereocentres(mol: Chem.Mol) -> int:
+    """What Chem.FindMolChiralCenters counts, in a third of its time, most of which goes into lists of atoms."""
+    seen = surroundings(mol)
+    if seen is not None and not any(map(_may_be_stereocentre, set(seen.environments))):
+        return 0
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True, flagPossibleStereoCenters=True)
+    return rdMolDescriptors.CalcNumAtomStereoCenters(mol)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _may_be_stereocentre(own: Environment) -> bool:
+    """Whether an atom has three neighbours or more, no two of which are ends of chains, and alike."""
+    number, *codes = own
+    atom = kind(number)
+    if atom.neighbours < 3 or atom.hydrogens > 1 or (atom.element == 6 and atom.neighbours + atom.hydrogens != 4):
+        return False
+    ends = [code for code in codes if bond(code).other.neighbours == 1]
+    return len(set(ends)) == len(ends)

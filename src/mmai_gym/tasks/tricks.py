@@ -12,11 +12,21 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from rdkit import Chem
 
 from mmai_gym.molecules import heavy_atoms, shared
+from mmai_gym.oracles.environments import (
+    DOUBLE,
+    SINGLE,
+    TRIPLE,
+    Environment,
+    Kind,
+    Surroundings,
+    bond,
+    kind,
+    surroundings,
+)
 
 SIMILARITY_FLOOR = 0.4
 """Least Tanimoto similarity of a success to its input (Morgan radius 2, 2,048 bits), in tasks that are free to set it."""
@@ -37,26 +47,16 @@ _ELEMENTS = frozenset({1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 35, 53})
 _ORDINARY = re.compile(r"(?:[^\[*]++|\[C@@?H?\]|\[nH\])*+")
 """A SMILES without charges, isotopes, radicals, atom maps and wildcards: these want brackets, or a star."""
 
+_HALOGENS = (9, 17, 35, 53)
 _LINK = "[#7X3,#8X2,#16X2;+0;A]"
 
 
-class _Absurd(NamedTuple):
-    """A group, and letters of which a SMILES that has it has at least so many, capitals or not.
-
-    Searches take the most time of all rules, and most molecules are seen not to need them.
-    """
-
-    smarts: str
-    letters: str
-    least: int
-
-
 _ABSURD = {
-    "a peroxide": _Absurd("[#8X2]-[#8X2]", "O", 2),
-    "a row of nitrogen, oxygen or sulfur atoms": _Absurd(f"{_LINK}-{_LINK}-{_LINK}", "NOS", 3),
-    "a halogen on nitrogen, oxygen or sulfide": _Absurd("[F,Cl,Br,I]~[#7,#8,$([#16X2])]", "FLRI", 1),
-    "a polyyne": _Absurd("C#CC#CC#C", "#", 3),
-    "a cumulene": _Absurd("C=C=C=C", "=", 3),
+    "a peroxide": "[#8X2]-[#8X2]",
+    "a row of nitrogen, oxygen or sulfur atoms": f"{_LINK}-{_LINK}-{_LINK}",
+    "a halogen on nitrogen, oxygen or sulfide": "[F,Cl,Br,I]~[#7,#8,$([#16X2])]",
+    "a polyyne": "C#CC#CC#C",
+    "a cumulene": "C=C=C=C",
 }
 """Groups that no chemist would put into a molecule, and some move a property a long way."""
 
@@ -129,10 +129,14 @@ class _Traits:
 @functools.lru_cache(maxsize=4096)
 def _traits(smiles: str) -> _Traits:
     mol = shared(smiles)
-    atoms = [mol.GetAtomWithIdx(i) for i in range(mol.GetNumAtoms())]
-    elements = [atom.GetAtomicNum() for atom in atoms]
-    special = [] if _ORDINARY.fullmatch(smiles) else atoms
+    seen = surroundings(mol)
+    special = [] if _ORDINARY.fullmatch(smiles) else list(mol.GetAtoms())
     charged = [atom for atom in special if atom.GetFormalCharge()]
+    elements = (
+        [atom.GetAtomicNum() for atom in mol.GetAtoms()]
+        if seen is None
+        else [kind(number).element for number in seen.kinds]
+    )
     return _Traits(
         _marks(special),
         mol.GetNumHeavyAtoms(),
@@ -140,16 +144,45 @@ def _traits(smiles: str) -> _Traits:
         sum(atom.GetFormalCharge() for atom in charged),
         sum(map(_stands_alone, charged)),
         frozenset(elements) - _ELEMENTS,
-        tuple(_absurd(smiles, mol)),
+        tuple(_absurd(mol, seen)),
     )
 
 
-def _absurd(smiles: str, mol: Chem.Mol) -> Iterator[int]:
-    """How many of each absurd group there are."""
-    letters = smiles.upper()
-    for absurd, pattern in zip(_ABSURD.values(), _patterns(), strict=True):
-        possible = sum(map(letters.count, absurd.letters)) >= absurd.least
-        yield len(mol.GetSubstructMatches(pattern)) if possible else 0
+def _absurd(mol: Chem.Mol, seen: Surroundings | None) -> Iterator[int]:
+    """How many of each absurd group there are; searched for, which takes the most time of all rules, where it may be."""
+    possible = None if seen is None else frozenset().union(*map(_centre_of, set(seen.environments)))
+    for name, pattern in zip(_ABSURD, _patterns(), strict=True):
+        yield len(mol.GetSubstructMatches(pattern)) if possible is None or name in possible else 0
+
+
+@functools.lru_cache(maxsize=65_536)
+def _centre_of(own: Environment) -> frozenset[str]:
+    """The absurd groups that may be around an atom, of which all of them need one like that."""
+    number, *codes = own
+    atom, bonds = kind(number), [bond(code) for code in codes]
+    by_order = {order: [one.other for one in bonds if one.order == order] for order in (SINGLE, DOUBLE, TRIPLE)}
+    single, double, triple = by_order.values()
+    found = (
+        _divalent(atom, 8) and any(_divalent(other, 8) for other in single),
+        _is_link(atom) and sum(map(_is_link, single)) > 1,
+        atom.element in _HALOGENS and any(_takes_no_halogen(one.other) for one in bonds),
+        any(other.element == 6 for other in triple),
+        sum(other.element == 6 for other in double) > 1,
+    )
+    return frozenset(name for name, may_be in zip(_ABSURD, found, strict=True) if may_be)
+
+
+def _divalent(atom: Kind, element: int) -> bool:
+    return atom.element == element and atom.neighbours + atom.hydrogens == 2
+
+
+def _is_link(atom: Kind) -> bool:
+    trivalent = atom.element == 7 and atom.neighbours + atom.hydrogens == 3
+    return (trivalent or _divalent(atom, 8) or _divalent(atom, 16)) and not atom.charge and not atom.aromatic
+
+
+def _takes_no_halogen(atom: Kind) -> bool:
+    return atom.element in (7, 8) or _divalent(atom, 16)
 
 
 def _marks(atoms: list[Chem.Atom]) -> str:
@@ -175,7 +208,7 @@ def _stands_alone(atom: Chem.Atom) -> bool:
 
 @functools.cache
 def _patterns() -> tuple[Chem.Mol, ...]:
-    return tuple(Chem.MolFromSmarts(absurd.smarts) for absurd in _ABSURD.values())
+    return tuple(Chem.MolFromSmarts(smarts) for smarts in _ABSURD.values())
 
 
 @functools.lru_cache(maxsize=4096)
@@ -195,9 +228,9 @@ def _skeleton(smiles: str) -> tuple[str, int]:
         atom.SetNumExplicitHs(0)
         atom.SetNoImplicit(True)
         atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
-    for bond in mol.GetBonds():
-        bond.SetBondType(Chem.BondType.SINGLE)
-        bond.SetIsAromatic(False)
-        bond.SetStereo(Chem.BondStereo.STEREONONE)
-        bond.SetBondDir(Chem.BondDir.NONE)
+    for line in mol.GetBonds():
+        line.SetBondType(Chem.BondType.SINGLE)
+        line.SetIsAromatic(False)
+        line.SetStereo(Chem.BondStereo.STEREONONE)
+        line.SetBondDir(Chem.BondDir.NONE)
     return Chem.MolToSmiles(mol), hydrogens
