@@ -40,6 +40,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 PAGE = ROOT / "docs" / "flagship.md"
 CHECKPOINT = ROOT / "checkpoints" / "flagship"
+LOGS = CHECKPOINT / "log.jsonl", ROOT / "checkpoints" / "flagship-second" / "log.jsonl"
+"""Of the two rounds of training."""
 TRUNK = "flagship"
 AUGMENTED = f"{TRUNK} x20"
 FORKS = {
@@ -375,8 +377,38 @@ def groups(figures: Figures) -> str:
     return rows_of(("task", "metric", "LFM", "constant"), *rows)
 
 
+# Columns of the learning curve: the tasks whose validation losses are averaged.
+CURVES: dict[str, Callable[[str], bool]] = {
+    "retrosynthesis": lambda name: name == RETRO,
+    "ADMET": lambda name: name.startswith("admet/"),
+    "optimization": lambda name: name.startswith("optimization/edits/"),
+    "groups": lambda name: name.startswith("functional-groups/embedded/"),
+    "FGBench": lambda name: name.startswith("functional-groups/fgbench-clean/"),
+}
+
+
+def learning(figures: Figures) -> str:
+    """What the two rounds had learned after so many tokens, by their logs."""
+    rows = []
+    before = 0
+    for number, log in enumerate(LOGS, 1):
+        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        tokens = {line["step"]: line["tokens"] for line in lines if "tokens" in line}
+        for line in lines:
+            losses = line.get("validation_by_task", {})
+            if RETRO not in losses:  # the stage before the jobs
+                continue
+            means = [statistics.mean(loss for name, loss in losses.items() if of(name)) for of in CURVES.values()]
+            rows.append(
+                (f"{number}", f"{(before + tokens[line['step']]) / 1e6:.1f}", *(f"{mean:.3f}" for mean in means))
+            )
+        before += max(tokens.values())
+    return rows_of(("round", "tokens, M", *CURVES), *rows)
+
+
 TABLES = {
     "aims": aims,
+    "learning": learning,
     "retrosynthesis": retrosynthesis,
     "admet": admet,
     "blend": blend,
