@@ -202,8 +202,8 @@ def test_without_maps_the_task_is_canonical_and_training_is_told_the_command() -
         (r.product, r.reactants) for r in rows_of("train")
     ]
     assert Uspto50k().written_with("train") == {"reactants": "canonical"}
-    with pytest.raises(DataError, match=r"one written form only.*mmai-gym data map uspto-50k"):
-        Uspto50k().check_augment("train")
+    with pytest.raises(DataError, match=r"not trained on before.*atom maps.*mmai-gym data map uspto-50k"):
+        Uspto50k().check_training("train")
     assert [Uspto50k().augment(example, 1) for example in written()] == written(), "one written form only"
 
 

@@ -51,18 +51,16 @@ def test_the_supervised_tokens_of_every_row_are_its_target(
             assert np.all(np.diff(mask.astype(int)) >= 0), "the target stands behind the prompt"
 
 
-def test_what_further_written_forms_lack_is_said_before_any_row_is_made(
+def test_what_training_lacks_is_said_before_any_row_is_made(
     recipe: Recipe, tokenizer: PreTrainedTokenizerFast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unmapped(self: toy.Length, split: Split) -> None:
         raise DataError(f"no maps of {split}; run: map")
 
-    monkeypatch.setattr(toy.Length, "check_augment", unmapped)
+    monkeypatch.setattr(toy.Length, "check_training", unmapped)
     with pytest.raises(DataError, match="no maps of train; run: map"):
         build(recipe, recipe.stages[0], tmp_path / "corpus", tokenizer, toy.quiet)
     assert not (tmp_path / "corpus").exists()
-    once = parse_recipe(toy.RECIPE.replace("views = 2", "views = 1"), "once.toml")
-    build(once, once.stages[0], tmp_path / "corpus", tokenizer, toy.quiet)
 
 
 def test_counts_views_and_limits_are_what_the_recipe_says(corpora: tuple[Corpus, Corpus]) -> None:

@@ -120,8 +120,8 @@ class BaseTask(ABC):
         """
         return {}
 
-    def check_augment(self, split: Split) -> None:  # noqa: B027  most tasks lack nothing
-        """Raises DataError, with the fix, where `augment` lacks something that it needs for the examples of a split."""
+    def check_training(self, split: Split) -> None:  # noqa: B027  most tasks lack nothing
+        """Raises DataError, with the fix, where the examples of a split lack what a model must not learn without."""
 
     def augment(self, example: Example, seed: int) -> Example:
         """The same example with its molecule written from another atom; the gold must not depend on the writing."""

@@ -120,11 +120,11 @@ class Uspto50k(Retrosynthesis):
         counts = mapped.summary(split)
         return {"reactants": "aligned", **{key: counts[key] for key in ("maps", "reactions", "usable")}}
 
-    def check_augment(self, split: Split) -> None:
+    def check_training(self, split: Split) -> None:
         if not mapped.usable(split):
             raise DataError(
-                f"{self.name} can be trained on in one written form only, since its reactions have no atom maps yet; "
-                f"run: {mapped.COMMAND}"
+                f"{self.name} is not trained on before its reactions have atom maps, by which the reactants follow the "
+                f"product's order; run: {mapped.COMMAND}"
             )
 
     def augment(self, example: Example, seed: int) -> Example:

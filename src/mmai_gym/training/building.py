@@ -59,16 +59,15 @@ def build(
         dialect: how the model reads questions and writes answers; `tokenizer` is the one that it was made for.
 
     Raises:
-        DataError: a task has no usable training row, a row is wrong, the file of a test set to be excluded is missing,
-            or the corpus that is there is damaged or was made from something else.
+        DataError: a task has no usable training row or lacks what training on it needs, a row is wrong, the file of a test
+            set to be excluded is missing, or the corpus that is there is damaged or was made from something else.
         UsageError: the mixture names an unknown task, a label comes from a teacher that has seen the test sets, or the
             vocabulary does not fit into 16 bits.
     """
     _check_ids(tokenizer)
     # Of all stages, before the first hour of work and not after it.
-    for task, portion in (entry for one in recipe.stages for entry in one.portions()):
-        if portion.views > 1:
-            task.check_augment("train")
+    for task in recipe.tasks():
+        task.check_training("train")
     portions = stage.portions()
     # Of all stages: what one of them taught is in the weights that the next one trains.
     lineage.check({teacher for task in recipe.tasks() for teacher in task.teachers}, recipe.tests())
