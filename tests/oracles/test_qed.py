@@ -20,6 +20,8 @@ ODD = (
     "c1ccccc1C(c1ccccc1)c1ccccc1", "O=c1ccc2ccccc2o1", "N->[Pd]<-N", "B", "[SiH3]Cl", "C12C3C4C1C5C2C3C45", "O=[N+]([O-])C",
     "C[S+](C)C", "c1cc[o+]cc1", "C[CH2]", "[O]", "OO", "CSSC", "CS(=O)(=O)OC", "CC(C)=C(C)C", "C1CC1=C(C)C", "N1C(=O)CC1",
     "C[C@H](N)C(=O)O", "[NH3+][C@@H](C)C([O-])=O", "Oc1ccc(N)cc1", "C/C=N/O", "C=CC=C", "CCCCCCCCCCCC", "[H]N([H])[H]",
+    "O=C1c2ccccc2C(=O)c2ccccc12", "C1C2CC3CC1CC(C2)C3", "C1CC2(C1)CCC2", "C12C3C1C23", "c1ccc2c(c1)-c1ccccc1C2",
+    "Cl[Re]$[Re]Cl", "CN1CCC23c4c5ccc(O)c4OC2C(O)C=CC3C1C5",
 )  # fmt: skip
 
 

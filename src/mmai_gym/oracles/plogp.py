@@ -5,7 +5,7 @@ and deviation over ZINC250k (Kusner et al. 2017; You et al. 2018; the code of Ji
 to be taken by the letter: not the smallest rings of the molecule but a cycle basis of its graph from a spanning tree
 (Paton 1969), as networkx up to release 2 gave it. In fused and bridged systems such a basis can hold a cycle around two
 rings, and which one depends on the order of the atoms; the order is that of the canonical SMILES here, so that the
-value belongs to the molecule and not to the way in which it was written.
+value belongs to the molecule, but for rounding, and not to the way in which it was written.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LARGEST_FREE_CYCLE = 6
 
 def penalised_logp(mol: Chem.Mol) -> float:
     """The dimensionless score of a molecule; about 0 on average over ZINC250k, higher is better."""
-    excess = max(0, _largest_cycle(mol) - _LARGEST_FREE_CYCLE)
+    excess = max(0, _canonical_cycle(mol) - _LARGEST_FREE_CYCLE)
     return (
         _standard(crippen_logp(mol), _LOGP)
         - _standard(synthetic_accessibility(mol), _SA)
@@ -35,8 +35,8 @@ def penalised_logp(mol: Chem.Mol) -> float:
     )
 
 
-def _largest_cycle(mol: Chem.Mol) -> int:
-    """By the order of the canonical SMILES, which matters where rings share bonds."""
+def _canonical_cycle(mol: Chem.Mol) -> int:
+    """The size of the largest cycle by the order of the canonical SMILES, which matters where rings share bonds."""
     rings = mol.GetRingInfo()
     if not any(map(rings.IsRingFused, range(rings.NumRings()))):  # the only basis
         return max(map(len, rings.AtomRings()), default=0)
