@@ -17,6 +17,7 @@ from mmai_gym.oracles import admet_ai
 from mmai_gym.training import load_recipe, shipped_recipes
 
 REGISTRY = tasks._registry
+ROUNDS = ("flagship", "flagship-second", "flagship-third")
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def real_registry(toy_tasks: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_a_shipped_recipe_names_known_tasks_and_a_known_preset_or_trunk(name: str) -> None:
-    if name in ("flagship", "flagship-second", "flagship-twin") and not admet_ai.installed():
+    if name in (*ROUNDS, "flagship-twin") and not admet_ai.installed():
         pytest.skip("the tests of the flagship need ADMET-AI: pip install 'mmai-gym[oracles]'")
     recipe = load_recipe(name)
     assert recipe.name == name
@@ -34,16 +35,16 @@ def test_a_shipped_recipe_names_known_tasks_and_a_known_preset_or_trunk(name: st
     assert recipe.tasks()
 
 
-def test_both_rounds_of_the_flagship_protect_every_test_set_of_its_forks_and_read_no_activity() -> None:
+def test_every_round_of_the_flagship_protects_the_test_sets_of_its_forks_and_reads_no_activity() -> None:
     if not admet_ai.installed():
         pytest.skip("the tests of the flagship need ADMET-AI: pip install 'mmai-gym[oracles]'")
-    first, second = load_recipe("flagship"), load_recipe("flagship-second")
-    assert second.base == first.name
-    assert second.tests() == first.tests()
-    forks = [recipe for recipe in map(load_recipe, shipped_recipes()) if recipe.base == second.name]
+    rounds = [load_recipe(name) for name in ROUNDS]
+    assert [recipe.base for recipe in rounds] == [None, *ROUNDS[:-1]]
+    forks = [recipe for recipe in map(load_recipe, shipped_recipes()) if recipe.base == ROUNDS[-1]]
     assert len(forks) == 4
-    assert {test for fork in forks for test in fork.tests()} <= set(second.tests())
-    for trunk in (first, second):
+    for trunk in rounds:
+        assert trunk.tests() == rounds[0].tests()
+        assert {test for fork in forks for test in fork.tests()} <= set(trunk.tests())
         assert not any(task.family == "activity" for task in trunk.tasks())
         assert "admet-ai" not in {teacher for task in trunk.tasks() for teacher in task.teachers}
 
