@@ -40,8 +40,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 PAGE = ROOT / "docs" / "flagship.md"
 CHECKPOINT = ROOT / "checkpoints" / "flagship"
-LOGS = CHECKPOINT / "log.jsonl", ROOT / "checkpoints" / "flagship-second" / "log.jsonl"
-"""Of the two rounds of training."""
+LOGS = RESULTS / "flagship-log-1.jsonl", RESULTS / "flagship-log-2.jsonl", CHECKPOINT / "log.jsonl"
+"""Of the rounds of training; the checkpoint is what the last one left."""
 TRUNK = "flagship"
 AUGMENTED = f"{TRUNK} x20"
 FORKS = {
@@ -136,11 +136,11 @@ def clean_booleans() -> list[str]:
     return [name for name in tasks.match("functional-groups/fgbench-clean") if name.endswith("/bool")]
 
 
-def rivals(figures: Figures) -> list[tuple[str, Estimate, float]]:
-    """Of each endpoint that the rival has published: the task, the LFM asked once, and the rival's value."""
+def rivals(figures: Figures, model: str) -> list[tuple[str, Estimate, float]]:
+    """Of each endpoint that the rival has published and the model has answered: the task, and the values of both."""
     found = []
     for task in tasks.match("admet"):
-        mine = figures.estimate(task, tasks.get(task).headline, TRUNK)
+        mine = figures.estimate(task, tasks.get(task).headline, model)
         theirs = [one for one in bench.published_for(task, {}) if one.model == RIVAL]
         if mine is not None and theirs:
             found.append((task, mine, theirs[0].value))
@@ -197,15 +197,19 @@ def _groups(figures: Figures) -> float | None:
     return None if found is None else 100 * found
 
 
-def _beaten(figures: Figures) -> float | None:
-    found = rivals(figures)
-    return float(sum(won(mine, theirs) for _, mine, theirs in found)) if found else None
+def _beaten(model: str) -> Callable[[Figures], float | None]:
+    def read(figures: Figures) -> float | None:
+        found = rivals(figures, model)
+        return float(sum(won(mine, theirs) for _, mine, theirs in found)) if found else None
+
+    return read
 
 
 AIMS = (
     Aim("USPTO-50k, top-1 %, no test augmentation", 35, 45, 50, _of(RETRO, "top_1", TRUNK, 100), 1),
     Aim("USPTO-50k, top-1 %, 20 written forms", 40, 50, 56, _of(RETRO, "top_1", AUGMENTED, 100), 1),
-    Aim(f"TDC endpoints better than {RIVAL}, of 18", 3, 6, 13, _beaten, 0),
+    Aim(f"TDC endpoints better than {RIVAL}, of 18", 3, 6, 13, _beaten(TRUNK), 0),
+    Aim("the same, 20 written forms", 3, 6, 13, _beaten(AUGMENTED), 0),
     Aim(
         f"with boosting, better than {RIVAL}, of 18",
         13,
@@ -281,7 +285,7 @@ def retrosynthesis(figures: Figures) -> str:
 
 def admet(figures: Figures) -> str:
     """Each endpoint, beside the rival."""
-    theirs = {task: value for task, _, value in rivals(figures)}
+    theirs = {task: value for task, _, value in rivals(figures, TRUNK)}
     rows = []
     for task in tasks.match("admet"):
         metric = tasks.get(task).headline
@@ -388,7 +392,7 @@ CURVES: dict[str, Callable[[str], bool]] = {
 
 
 def learning(figures: Figures) -> str:
-    """What the two rounds had learned after so many tokens, by their logs."""
+    """What each round had learned after so many tokens, by its log."""
     rows = []
     before = 0
     for number, log in enumerate(LOGS, 1):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mmai_gym import stats
 from mmai_gym.contracts import DataError, UsageError
 from mmai_gym.stats import intervals
+from mmai_gym.stats.metrics import COUNTED
 
 QUIET = settings(derandomize=True, deadline=None, max_examples=60)
 TIED = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=40)
@@ -149,16 +150,17 @@ def test_every_metric_agrees_with_an_independent_one_to_nine_digits(seed: int, d
 
 
 @QUIET
-@given(TIED, st.booleans())
-def test_a_resampled_concordance_index_is_that_of_the_resample(rows: list[tuple[int, int]], grouped: bool) -> None:
+@given(st.sampled_from(list(COUNTED)), TIED, st.booleans())
+def test_a_metric_counted_from_draws_is_that_of_the_resample(
+    metric: stats.Metric, rows: list[tuple[int, int]], grouped: bool
+) -> None:
     y, p = pair(rows)
+    if metric in (stats.auroc, stats.auprc):
+        y = (y > y.mean()).astype(float)
     labels = np.arange(len(y)) % 3 if grouped else None
-    quick = intervals._draws(stats.concordance_index, [y, p], labels, stats.Resampling(20, seed=5))
-    slow = [
-        stats.concordance_index(y[i], p[i])
-        for i in intervals._resamples(len(y), labels, stats.Resampling(20, seed=5))
-    ]
-    np.testing.assert_array_equal(quick, slow)
+    quick = intervals._draws(metric, [y, p], labels, stats.Resampling(20, seed=5))
+    slow = [metric(y[i], p[i]) for i in intervals._resamples(len(y), labels, stats.Resampling(20, seed=5))]
+    np.testing.assert_allclose(quick, slow, rtol=1e-14)
 
 
 NAN = math.nan

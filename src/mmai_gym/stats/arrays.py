@@ -86,9 +86,3 @@ def has_missing(*arrays: npt.NDArray[Any]) -> bool:
 def is_constant(x: FloatArray) -> bool:
     """Whether all values are equal."""
     return len(x) < 2 or bool((x == x[0]).all())
-
-
-def midranks(x: FloatArray) -> FloatArray:
-    """Ranks from 1, the average of their ranks for tied values."""
-    _, index, counts = np.unique(x, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2.0)[index]

@@ -24,11 +24,9 @@ from mmai_gym.stats.arrays import (
     cluster_labels,
     is_constant,
     mean_or_nan,
-    numbers,
     zero_one,
 )
-from mmai_gym.stats.concordance import Concordance
-from mmai_gym.stats.metrics import HIGHER_IS_BETTER, Metric, concordance_index
+from mmai_gym.stats.metrics import COUNTED, HIGHER_IS_BETTER, Metric
 
 _Z95 = 1.959963984540054
 """The 97.5 % point of the normal distribution."""
@@ -186,9 +184,9 @@ def _draws(
     """The metric on each resample, shape (count,); the same seed draws the same items."""
     size = len(columns[0])
     resamples = _resamples(size, labels, resampling)
-    if metric is concordance_index:
-        concordance = Concordance(*numbers("concordance_index", *columns))
-        return np.array([concordance.of(np.bincount(i, minlength=size)) for i in resamples])
+    if metric in COUNTED:
+        counted = COUNTED[metric](*columns)
+        return np.array([counted.of(np.bincount(i, minlength=size)) for i in resamples])
     return np.array([metric(*(c[i] for c in columns)) for i in resamples])
 
 

@@ -13,8 +13,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from mmai_gym.stats.arrays import NAN, binary, has_missing, has_nan, is_constant, labels, midranks, numbers
+from mmai_gym.stats.arrays import NAN, binary, has_missing, has_nan, is_constant, labels, numbers
 from mmai_gym.stats.concordance import Concordance
+from mmai_gym.stats.counted import AveragePrecision, ClassRecall, Counted, RankCorrelation, RocArea
 
 Metric = Callable[..., float]
 
@@ -79,8 +80,7 @@ def rm2(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
 
 def spearman(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     """Rank correlation with average ranks for ties (Spearman, 1904); NaN where either side is constant."""
-    y, p = numbers("spearman", truth, prediction)
-    return NAN if has_nan(y, p) else pearson(midranks(y), midranks(p))
+    return _once(spearman, truth, prediction)
 
 
 def concordance_index(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
@@ -88,8 +88,7 @@ def concordance_index(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
 
     Harrell et al., JAMA 247, 2543 (1982), without censoring. NaN where no two truths differ. Time O(n log² n).
     """
-    y, p = numbers("concordance_index", truth, prediction)
-    return Concordance(y, p).of(np.ones(len(y), dtype=np.int64))
+    return _once(concordance_index, truth, prediction)
 
 
 def accuracy(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
@@ -103,14 +102,7 @@ def balanced_accuracy(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
 
     NaN where the truth has fewer than two classes: there the one constant answer would score 1.
     """
-    y, p = labels("balanced_accuracy", truth, prediction)
-    if has_missing(y, p):
-        return NAN
-    classes, index, counts = np.unique(y, return_inverse=True, return_counts=True)
-    if len(classes) < 2:
-        return NAN
-    hits = np.bincount(index, weights=(y == p), minlength=len(classes))
-    return float(np.mean(hits / counts))
+    return _once(balanced_accuracy, truth, prediction)
 
 
 def auroc(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
@@ -121,13 +113,7 @@ def auroc(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
     Raises:
         DataError: the truth holds something other than 0 and 1, or the shapes differ.
     """
-    y, s = binary("auroc", truth, score)
-    positives = int(np.sum(y == 1.0))
-    negatives = len(y) - positives
-    if not positives or not negatives or has_nan(y, s):
-        return NAN
-    rank_sum = float(np.sum(midranks(s)[y == 1.0]))
-    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
+    return _once(auroc, truth, score)
 
 
 def auprc(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
@@ -139,15 +125,21 @@ def auprc(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
     Raises:
         DataError: the truth holds something other than 0 and 1, or the shapes differ.
     """
-    y, s = binary("auprc", truth, score)
-    positives = float(np.sum(y == 1.0))
-    if positives in (0.0, float(len(y))) or has_nan(y, s):
-        return NAN
-    order = np.argsort(-s, kind="stable")
-    last_of_tie = np.append(np.flatnonzero(np.diff(s[order])), len(s) - 1)
-    found = np.cumsum(y[order])[last_of_tie]
-    gained = np.diff(found, prepend=0.0) / positives
-    return float(np.sum(gained * found / (last_of_tie + 1)))
+    return _once(auprc, truth, score)
+
+
+COUNTED: dict[Metric, Callable[[npt.ArrayLike, npt.ArrayLike], Counted]] = {
+    spearman: lambda truth, prediction: RankCorrelation(*numbers("spearman", truth, prediction)),
+    concordance_index: lambda truth, prediction: Concordance(*numbers("concordance_index", truth, prediction)),
+    balanced_accuracy: lambda truth, prediction: ClassRecall(*labels("balanced_accuracy", truth, prediction)),
+    auroc: lambda truth, score: RocArea(*binary("auroc", truth, score)),
+    auprc: lambda truth, score: AveragePrecision(*binary("auprc", truth, score)),
+}
+"""Those that need not sort every resample anew."""
+
+
+def _once(metric: Metric, truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
+    return COUNTED[metric](truth, prediction).of(np.ones(len(np.asarray(truth)), dtype=np.int64))
 
 
 HIGHER_IS_BETTER: dict[Metric, bool] = {
