@@ -86,12 +86,20 @@ def test_the_page_counts_what_was_kept_from_the_weights_and_from_their_trunk() -
         left_out = {"toy/a": {"by_rule_and_test": {"molecule": dropped}, "examples": sum(dropped.values())}}
         return {"tasks": [], "made_from": told | {"excluded": left_out}}
 
-    card = {
+    numbers = {
         "parameters": 1_400_000, "tokens": 2_000_000, "supervised_tokens": 1, "steps": 3, "wall_seconds": 7200.0,
-        "device": "cpu", "processes": 1, "precision": "float32", "validation_loss": 0.5, "recipe": {"arch": "lfm"},
-        "data": {"all/train": corpus(["admet/ames", "admet/dili"], {"admet/ames": 3, "admet/dili": 2})},
-        "base": {"card": {"data": {"all/train": corpus(["optimization/jin/qed"], {"optimization/jin/qed": 4})}}},
+        "device": "cpu", "processes": 1, "precision": "float32", "validation_loss": 0.5,
     }  # fmt: skip
+    first = numbers | {
+        "recipe": {"arch": "lfm", "name": "first"},
+        "data": {"all/train": corpus(["optimization/jin/qed"], {"optimization/jin/qed": 4})},
+    }
+    card = numbers | {
+        "recipe": {"arch": "lfm", "name": "second", "base": "first"},
+        "tokens": 3_000_000,
+        "data": {"all/train": corpus(["admet/ames", "admet/dili"], {"admet/ames": 3, "admet/dili": 2})},
+        "base": {"card": first},
+    }
     page = model_card("small", card, InferenceRecipe(), [], "")
     assert (
         "The test sets of 3 tasks were protected by the rules `molecule`: `admet` (2), `optimization/jin` (1)."
@@ -99,7 +107,9 @@ def test_the_page_counts_what_was_kept_from_the_weights_and_from_their_trunk() -
     )
     # One example may be near both: it is counted by the test that names most.
     assert "At least 7 examples were." in page
-    assert "1.4M parameters" in page and "2.0 hours on 1 × cpu, float32" in page
+    assert "1.4M parameters" in page and "trained from scratch in 2 rounds on 5.0M tokens" in page
+    assert "| first | 3 | 2,000,000 | 1 | 2.0 hours on 1 × cpu, float32 | 0.500 |" in page
+    assert "| second | 3 | 3,000,000 | 1 |" in page
 
 
 def test_its_page_tells_of_records_about_its_own_weights_alone(trained: Path, tmp_path: Path) -> None:
@@ -116,6 +126,11 @@ def test_its_page_tells_of_records_about_its_own_weights_alone(trained: Path, tm
     page = (out / "README.md").read_text(encoding="utf-8")
     assert "| functional-groups/embedded/detect | accuracy | 5 |" in page
     assert "`admet` in 3" in page, "what was fitted to the shipped weights stays"
+    model, tokenizer = checkpoint.load(out)
+    next(model.parameters()).data.add_(1.0)
+    other = checkpoint.save(tmp_path / "other", model, tokenizer, checkpoint.read_card(out))
+    ship(other, out)
+    assert InferenceRecipe.read(out) == InferenceRecipe(), "and belongs to no other weights"
 
 
 def test_a_checkpoint_is_not_shipped_onto_itself(trained: Path) -> None:

@@ -89,10 +89,14 @@ def _summary(card: Mapping[str, Any], taught: Mapping[str, Any]) -> str:
         if card.get("recipe", {}).get("arch") == "transformer"
         else "a Liquid Foundation Model (gated short convolutions and grouped-query attention)"
     )
-    base = card.get("recipe", {}).get("base")
+    rounds = list(_rounds(card))
+    base = rounds[0].get("recipe", {}).get("base")
     trained = f"trained on from `{base}`" if base else "trained from scratch"
+    if len(rounds) > 1:
+        trained += f" in {len(rounds)} rounds"
+    tokens = sum(one["tokens"] for one in rounds)
     return (
-        f"{card['parameters'] / 1e6:.1f}M parameters, {arch}, {trained} on {card['tokens'] / 1e6:.1f}M tokens of "
+        f"{card['parameters'] / 1e6:.1f}M parameters, {arch}, {trained} on {tokens / 1e6:.1f}M tokens of "
         f"{len(taught)} families of questions about molecules with MMAI Gym {__version__}. It reads SMILES and answers in "
         "classes, numbers, atoms and molecules."
     )
@@ -111,12 +115,17 @@ gym. `card.json` holds what each task asks, token for token."""
 # --------------------------------------------------------------------------------------------------- training
 
 
+def _rounds(card: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """The cards of the trunks that a training went on from, the first one first, and its own."""
+    if trunk := card.get("base", {}).get("card", {}):
+        yield from _rounds(trunk)
+    yield card
+
+
 def _corpora(card: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     """Manifests of the training corpora, those of a trunk first."""
-    trunk = card.get("base", {}).get("card", {})
-    if trunk:
-        yield from _corpora(trunk)
-    yield from (manifest for name, manifest in card.get("data", {}).items() if name.endswith("/train"))
+    for one in _rounds(card):
+        yield from (manifest for name, manifest in one.get("data", {}).items() if name.endswith("/train"))
 
 
 def _lessons(card: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
@@ -199,13 +208,20 @@ def _teachers(card: Mapping[str, Any]) -> str:
 
 
 def _training(card: Mapping[str, Any]) -> str:
-    lines = [
-        f"{card['steps']:,} steps, {card['tokens']:,} tokens, {card['supervised_tokens']:,} of them supervised",
-        f"{card['wall_seconds'] / 3600:.1f} hours on {card['processes']} × {card['device']}, {card['precision']}",
-        f"validation loss {card['validation_loss']:.3f} nats per supervised token in the end",
-        ", ".join(f"{name} {version}" for name, version in card.get("libraries", {}).items()),
+    rows = [
+        (
+            one.get("recipe", {}).get("name", "–"),
+            f"{one['steps']:,}",
+            f"{one['tokens']:,}",
+            f"{one['supervised_tokens']:,}",
+            f"{one['wall_seconds'] / 3600:.1f} hours on {one['processes']} × {one['device']}, {one['precision']}",
+            f"{one['validation_loss']:.3f}",
+        )
+        for one in _rounds(card)
     ]
-    return "\n".join(f"- {line}" for line in lines)
+    head = ("recipe", "steps", "tokens", "supervised", "time", "validation loss, nats per supervised token")
+    libraries = ", ".join(f"{name} {version}" for name, version in card.get("libraries", {}).items())
+    return f"{_table(head, rows)}\n\n{libraries}"
 
 
 # --------------------------------------------------------------------------------------------------- results

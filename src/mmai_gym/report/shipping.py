@@ -49,18 +49,23 @@ def ship(run: Path, out: Path, records: Sequence[Path] = ()) -> Shipped:
     if source.resolve() == out.resolve():
         raise UsageError(f"{out} is the checkpoint to be shipped; choose another folder for the copy")
     card = checkpoint.read_card(source)
-    # What was fitted to the shipped weights since they were first written stays with them.
-    asked = next((found for folder in (out, source) if (found := InferenceRecipe.read(folder)) != _PLAIN), _PLAIN)
+    fitted, before = InferenceRecipe.read(out), _weights(out)
     _halve(source, out, dict(card))
+    weights = _weights(out)
+    # What was fitted to the shipped weights since they were first written stays with them, and with no others.
+    asked = fitted if fitted != _PLAIN and weights == before else InferenceRecipe.read(source)
     if asked != _PLAIN:
         asked.write(out)
     drawn = _curve(run, out)
-    weights = {path.name: file_sha256(path) for path in sorted(out.glob("*.safetensors"))}
     tables = {path: bench.table(path) for path in records}
     told = [path for path, table in tables.items() if weights.items() <= table.header.checksums.items()]
     page = model_card(out.name, card, asked, [tables[path] for path in told], CURVE if drawn else "")
     (out / PAGE).write_text(page, encoding="utf-8")
     return Shipped(out, tuple(told), tuple(path for path in records if path not in told))
+
+
+def _weights(folder: Path) -> dict[str, str]:
+    return {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
 
 
 def _halve(source: Path, out: Path, card: dict[str, Any]) -> None:
