@@ -109,4 +109,4 @@ def _levels(values: npt.NDArray[Any]) -> IndexArray:
 
 
 def _per_level(level: IndexArray, weights: npt.NDArray[Any]) -> FloatArray:
-    return np.bincount(level, weights=weights.astype(np.float64))
+    return np.asarray(np.bincount(level, weights=weights), dtype=np.float64)
