@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from mmai_gym.contracts import GymError, UsageError
-from mmai_gym.workers import MAX_WINDOW, Outcome, WorkerPool, _Run, cores
+from mmai_gym.workers import MAX_WINDOW, Outcome, WorkerPool, cores
+from mmai_gym.workers.pool import _Run
 
 # ------------------------------------------------------------------ what the children run
 
@@ -66,16 +67,24 @@ def behave(item: object) -> object:
     return ("ok", item)
 
 
-started = 0
+starts: list[int] = []
 
 
-def count_starts() -> None:
-    global started
-    started += 1
+def note_start() -> None:
+    starts.append(os.getpid())
 
 
-def report_starts(item: object) -> int:
-    return started
+def report_starts(item: object) -> tuple[list[int], int]:
+    if item == "die":
+        os._exit(1)
+    return starts, os.getpid()
+
+
+class Dozing:
+    """Sleeps when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[[float], None], tuple[float]]:
+        return time.sleep, (3600.0,)
 
 
 prepared: set[object] = set()
@@ -273,8 +282,8 @@ def test_works_from_a_thread_that_is_not_the_main_one(pool: WorkerPool) -> None:
 def test_no_item_is_lost_when_an_idle_worker_dies(pool: WorkerPool) -> None:
     (outcome,) = pool.map(["pid"])
     for worker in pool._alive:
-        worker.process.kill()
-        worker.process.wait()
+        os.kill(worker.pid, signal.SIGKILL)
+        assert eventually(worker.is_gone)
     assert next(iter(pool.map(["pid"]))).value != outcome.value
 
 
@@ -284,9 +293,35 @@ def test_children_load_no_heavy_library_of_their_own(pool: WorkerPool) -> None:
     assert not outcome.value & {"torch", "numpy", "rdkit", "transformers"}
 
 
-def test_the_initializer_runs_once_per_worker() -> None:
-    with WorkerPool(report_starts, initializer=count_starts, workers=1) as pool:
-        assert [o.value for o in pool.map(range(5))] == [1] * 5
+def test_the_initializer_runs_once_for_all_workers() -> None:
+    with WorkerPool(report_starts, initializer=note_start, workers=2) as pool:
+        found = [o.value for o in pool.map(["a", "die", *map(str, range(40)), "die", "b"])]
+    seen, pids = zip(*(value for value in found if value is not None), strict=True)
+    assert len(found) - len(seen) == 2
+    assert {tuple(one) for one in seen} == {tuple(seen[0])}
+    assert len(seen[0]) == 1
+    assert len(set(pids)) > 1
+    assert seen[0][0] not in {os.getpid(), *pids}
+
+
+def test_unpickling_an_item_is_within_the_time_limit() -> None:
+    for prepare in (None, prepare_slowly):
+        with WorkerPool(behave, workers=1, seconds=0.5, prepare=prepare) as pool:
+            first, dozing, last = pool.map([1, Dozing(), 1])
+        assert (dozing.error, first.value, last.value) == ("timeout", ("ok", 1), ("ok", 1))
+
+
+def test_workers_whose_server_was_killed_are_replaced(pool: WorkerPool) -> None:
+    first = {o.value for o in pool.map(["pid"] * 20)}
+    assert pool._server is not None
+    pool._server._process.kill()
+    pool._server._process.wait()
+    *_, died, after = pool.map([*range(20), "segfault", "pid"])
+    assert died.error == "crash"
+    assert "forked from" in died.detail
+    assert after.error is None
+    assert [o.error for o in pool.map(["hang", "pid", "segfault"])] == ["timeout", None, "crash"]
+    assert eventually(lambda: all(map(gone, first)))
 
 
 def test_preparing_is_outside_the_time_limit() -> None:

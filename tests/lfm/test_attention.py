@@ -30,8 +30,8 @@ def test_every_document_lies_in_a_row_of_its_own_and_few_slots_are_empty() -> No
     _, segments = lines(100)
     layout = Layout.of(segments)
     assert torch.equal(layout.tokens[layout.slots], torch.arange(segments.numel()))
-    assert len(layout.empty) == sum(rows * width for rows, width in layout.blocks) - segments.numel()
-    assert all(rows % 4 == 0 and width % 16 == 0 for rows, width in layout.blocks)
+    assert len(layout.empty) == sum(block.slots for block in layout.blocks) - segments.numel()
+    assert all(block.rows % 4 == 0 and block.width % 16 == 0 for block in layout.blocks)
     starts = torch.tensor([start for start, _ in rows_of(layout)])
     flat = (segments + 100 * torch.arange(2)[:, None]).flatten()
     for number in flat.unique():
@@ -45,9 +45,9 @@ def test_every_document_lies_in_a_row_of_its_own_and_few_slots_are_empty() -> No
 def rows_of(layout: Layout) -> list[tuple[int, int]]:
     """The first slot of each row, and its width."""
     found, start = [], 0
-    for rows, width in layout.blocks:
-        found += [(start + width * row, width) for row in range(rows)]
-        start += rows * width
+    for block in layout.blocks:
+        found += [(start + block.width * row, block.width) for row in range(block.rows)]
+        start += block.slots
     return found
 
 

@@ -71,17 +71,17 @@ class Lfm2ForCausalLM(upstream.Lfm2ForCausalLM):
         """
         if segments is not None:
             places = _places(segments) if branches is None else _branched_places(segments, branches)
-            laid_out = branches is None and self._lays_out(segments)
+            laid_out = self._lays_out(segments)
             kwargs |= {
                 "attention_mask": {"full_attention": None, "conv": None}
                 if laid_out
                 else _attention_within(segments, branches, self.config._attn_implementation, self.dtype),
-                "layout": Layout.of(segments) if laid_out else None,
+                "layout": Layout.of(segments, branches) if laid_out else None,
                 "position_ids": places,
-                "segments": segments,
-                "earlier": None
+                "runs": segments if branches is None else _first_of_runs(segments, branches),
+                "openings": None
                 if branches is None
-                else _earlier(segments, branches, places, self.config.conv_L_cache),
+                else _into_openings(segments, branches, places, self.config.conv_L_cache),
                 "use_cache": False,
             }
         if labels is None:
@@ -107,15 +107,18 @@ class Lfm2ForCausalLM(upstream.Lfm2ForCausalLM):
 
 
 class SegmentedShortConv(upstream.Lfm2ShortConv):
-    """Upstream's gated short convolution as shifted multiply-adds that stay within a segment."""
+    """Upstream's gated short convolution as shifted multiply-adds that stay within a run: document, opening or branch.
+
+    A branch goes on from its opening, which may lie far away: `openings` has those few steps of the kernel one by one.
+    """
 
     def forward(
         self,
         hidden_states: torch.Tensor,
         past_key_values: Any = None,
         attention_mask: torch.Tensor | None = None,
-        segments: torch.Tensor | None = None,
-        earlier: list[tuple[torch.Tensor, torch.Tensor]] | None = None,
+        runs: torch.Tensor | None = None,
+        openings: list[tuple[torch.Tensor, torch.Tensor]] | None = None,
         **kwargs: Any,
     ) -> torch.Tensor:
         if past_key_values is not None or attention_mask is not None:
@@ -127,15 +130,14 @@ class SegmentedShortConv(upstream.Lfm2ShortConv):
         if self.conv.bias is not None:
             y = y + self.conv.bias.to(x.dtype)
         for back in range(1, min(kernel.shape[1], x.shape[1])):
-            if earlier is not None:
-                where, there = earlier[back - 1]
-                seen = x.gather(1, where[..., None].expand(-1, -1, x.shape[2])) * there[..., None]
-                y = y + seen * kernel[:, -1 - back]
-                continue
             term = x[:, :-back] * kernel[:, -1 - back]
-            if segments is not None:
-                term = term * (segments[:, back:] == segments[:, :-back])[..., None]
+            if runs is not None:
+                term = term * (runs[:, back:] == runs[:, :-back])[..., None]
             y[:, back:] += term
+            if openings is not None:
+                tokens, there = openings[back - 1]
+                seen = x.flatten(0, 1).index_select(0, there) * kernel[:, -1 - back]
+                y.view(-1, y.shape[-1]).index_add_(0, tokens, seen)
         return self.out_proj(gate_out * y)
 
 
@@ -189,19 +191,20 @@ def _branched_places(segments: torch.Tensor, branches: torch.Tensor) -> torch.Te
     return torch.where(branches == 0, columns - document, length + within)
 
 
-def _earlier(
+def _into_openings(
     segments: torch.Tensor, branches: torch.Tensor, places: torch.Tensor, kernel: int
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """For each step back that a kernel makes, the column of the token there, and whether there is one: (rows, length) each.
-
-    Behind the first token of a branch stands the last of the opening.
+    """For each step back that a kernel makes, the tokens that it takes from a branch into its opening, and those that it
+    finds there: numbers among all tokens of all rows, in pairs. Behind the first token of a branch stands the last of the
+    opening.
     """
     columns, document, run = _columns(segments), _first_of_runs(segments), _first_of_runs(segments, branches)
+    begin_of_row = segments.shape[1] * torch.arange(segments.shape[0], device=segments.device)[:, None]
     found = []
     for back in range(1, kernel):
-        within = columns - back >= run
-        where = torch.where(within, columns - back, document + places - back)
-        found.append((where.clamp(min=0), places >= back))
+        leaves = (columns - back < run) & (places >= back)
+        there = begin_of_row + document + places - back
+        found.append((leaves.flatten().nonzero()[:, 0], there[leaves]))
     return found
 
 

@@ -10,9 +10,11 @@ import torch
 
 
 def compile_layers(model: torch.nn.Module, *, one_shape: bool) -> None:
-    """Compile in place. `one_shape` says that every batch has the same number of lines and tokens, as packed ones do."""
+    """Compile in place. `one_shape` says that every batch has the same number of lines and tokens, as packed ones do; how
+    many branches they hold may differ, so that torch is left to find out.
+    """
     for layer in _layers(model):
-        layer.compile(dynamic=not one_shape)
+        layer.compile(dynamic=None if one_shape else True)
 
 
 @contextmanager
