@@ -233,30 +233,30 @@ def necklace(rings: int) -> str:
 
 def poison(options: argparse.Namespace) -> dict[str, Any]:
     """A batch as it is, and again with twenty of its items exchanged for ones that hang, crash or eat memory."""
-    name, seconds = "retrosynthesis/uspto-50k", 3.0
+    name, seconds, memory_mb = "retrosynthesis/uspto-50k", 3.0, 1024
     count = options.count or 10_000
     clean = [item for group in reactions(name, count, 10, options.seed) for item in group]
     places = random.Random(options.seed).sample(range(len(clean)), 20)
     dirty = list(clean)
     for number, place in enumerate(places):
         _, example, _ = clean[place]
-        if number % 3 == 0:
-            dirty[place] = (name, example, wrap(necklace(26)) + " " * number)
-        elif number % 3 == 1:
-            dirty[place] = (name, example, wrap(necklace(20)) + " " * number)
+        if number % 3 == 0:  # asks for gigabytes at once
+            dirty[place] = (name, example, wrap(necklace(27)) + " " * number)
+        elif number % 3 == 1:  # would fill the memory, after 24 seconds of a quick processor
+            dirty[place] = (name, example, wrap(necklace(23)) + " " * number)
         else:
             dirty[place] = (name, replace(example, inputs={**example.inputs, "bomb": Bomb()}), wrap("CCO"))
     runs: dict[str, Any] = {}
     verdicts = {}
     for kind, items in (("clean", clean), ("poisoned", dirty)):
-        with VerificationService(workers=WORKERS, seconds=seconds, memory_mb=256) as service:
+        with VerificationService(workers=WORKERS, seconds=seconds, memory_mb=memory_mb) as service:
             started = time.perf_counter()
             verdicts[kind] = service.verify(items)
             runs[kind] = {"wall_seconds": round(time.perf_counter() - started, 2)}
     undecided = [i for i, v in enumerate(verdicts["poisoned"]) if v.score is None]
     lost = Counter(verdicts["poisoned"][i].reason.value for i in undecided)
     waited = lost["timeout"] * seconds
-    runs["limits"] = {"seconds": seconds, "memory_mb": 256, "workers": WORKERS}
+    runs["limits"] = {"seconds": seconds, "memory_mb": memory_mb, "workers": WORKERS}
     runs["items"] = len(dirty)
     runs["undecided"] = dict(lost)
     runs["undecided_are_the_poisoned_ones"] = undecided == sorted(places)

@@ -76,6 +76,60 @@ def test_packed_rows_have_the_loss_and_the_gradient_of_a_mask(
     torch.testing.assert_close(gradient, wanted, rtol=1e-3, atol=1e-5)
 
 
+OPENINGS = ((30, (20, 20, 7, 1, 33)), (300, (50, 9)), (40, ()), (3, (60,)))
+
+
+def branched(vocabulary: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Two rows of openings and their branches, the second with padding behind: tokens, segments, branches."""
+    width = 520
+    ids = torch.randint(3, vocabulary, (2, width), generator=torch.Generator().manual_seed(2))
+    segments, branches = torch.zeros(2, 2, width, dtype=torch.long)
+    for row, documents in enumerate((OPENINGS[:2], OPENINGS[2:])):
+        lengths = [(n, opening, *rest) for n, (opening, rest) in enumerate(documents, 1)]
+        parts = [(n, branch, length) for n, *runs in lengths for branch, length in enumerate(runs)]
+        numbers, kinds, counts = torch.tensor(parts).T
+        segments[row, : counts.sum()] = numbers.repeat_interleave(counts)
+        branches[row, : counts.sum()] = kinds.repeat_interleave(counts)
+    return ids, segments, branches
+
+
+def test_the_branches_of_an_opening_share_blocks_that_know_where_it_lies() -> None:
+    _, segments, branches = branched(100)
+    layout = Layout.of(segments, branches)
+    assert torch.equal(layout.tokens[layout.slots], torch.arange(segments.numel()))
+    taken, start = torch.zeros(len(layout.tokens), dtype=torch.bool), 0
+    taken[layout.slots] = True
+    found: dict[int, list[int]] = {}
+    for block in layout.blocks:
+        rows = taken[start : start + block.slots].view(block.rows, block.width).sum(1)
+        if block.opening is not None:
+            first, length = block.opening
+            opening = segments.flatten()[layout.tokens[first : first + length]]
+            assert (branches.flatten()[layout.tokens[first : first + length]] == 0).all()
+            assert len(opening.unique()) == 1
+            found.setdefault(length, []).extend(rows[rows > 0].tolist())
+        start += block.slots
+    assert {length: sorted(rest) for length, rest in found.items()} == {
+        length: sorted(rest) for length, rest in OPENINGS if rest
+    }
+
+
+@pytest.mark.parametrize("widest", [512, 16])
+def test_branches_have_the_loss_and_the_gradient_of_a_mask(
+    model: Upstream, monkeypatch: pytest.MonkeyPatch, widest: int
+) -> None:
+    monkeypatch.setattr(attention, "_WIDEST", {True: widest, False: widest})
+    ours, masked = adopt(copy.deepcopy(model)), adopt(copy.deepcopy(model))
+    masked.config._attn_implementation = "eager"
+    ids, segments, branches = branched(model.config.vocab_size)
+    inputs = {"input_ids": ids, "labels": torch.where(segments > 0, ids, IGNORED)}
+    inputs |= {"segments": segments, "branches": branches}
+    loss, gradient = taught(ours, **inputs)
+    expected, wanted = taught(masked, **inputs)
+    assert loss == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(gradient, wanted, rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize("packed", [True, False])
 def test_in_bfloat16_the_gradient_is_as_near_as_that_of_torchs_attention(
     model: Upstream, monkeypatch: pytest.MonkeyPatch, packed: bool
