@@ -159,6 +159,8 @@ def test_records_are_found_by_run_folder_by_file_and_by_baseline(
     with pytest.raises(UsageError, match="mmai-gym bench"):
         Path("runs/empty").mkdir(parents=True)
         find_records("empty")
+    with pytest.raises(UsageError, match="there is no record /.*bench-no.jsonl"):
+        find_records("bench-no.jsonl")
     path.parent.mkdir(parents=True)
     path.write_text("")
     assert find_records("baseline:nearest") == ([path], path.parent)

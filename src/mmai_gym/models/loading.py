@@ -161,6 +161,8 @@ def find_records(run: str) -> tuple[list[Path], Path | None]:
     if Path(run).is_file():
         path = Path(run)
         return [path], path.parent if (path.parent / IN_RUN).is_dir() else None
+    if run.endswith((".jsonl", ".jsonl.gz")):
+        raise UsageError(f"there is no record {Path(run).absolute()}; `mmai-gym bench` writes one")
     folder = _named_run(run) or run_folder_of(run)
     records = records_in(folder)
     if not records:
