@@ -159,7 +159,7 @@ def test_records_are_found_by_run_folder_by_file_and_by_baseline(
     with pytest.raises(UsageError, match="mmai-gym bench"):
         Path("runs/empty").mkdir(parents=True)
         find_records("empty")
-    with pytest.raises(UsageError, match="there is no record /.*bench-no.jsonl"):
+    with pytest.raises(UsageError, match=r"there is no record /.*bench-no\.jsonl"):
         find_records("bench-no.jsonl")
     path.parent.mkdir(parents=True)
     path.write_text("")
