@@ -112,7 +112,9 @@ class ForkServer:
         with self._whole():
             if pid not in self._workers:
                 raise Gone
-            os.kill(pid, signal.SIGKILL)
+            # Where the server is gone, somebody else may have reaped it; the request finds out.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
             status = self._ask(pid)
             self._workers.discard(pid)
         return status
@@ -143,8 +145,10 @@ class ForkServer:
 
 
 def _end(control: socket.socket, process: subprocess.Popen[bytes], workers: set[int]) -> None:
-    for pid in workers:
-        os.kill(pid, signal.SIGKILL)
+    # Without the server the numbers may be those of others by now, and the workers end with their sockets.
+    if process.poll() is None:
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
     workers.clear()
     control.close()
     process.kill()
