@@ -311,17 +311,19 @@ def test_unpickling_an_item_is_within_the_time_limit() -> None:
         assert (dozing.error, first.value, last.value) == ("timeout", ("ok", 1), ("ok", 1))
 
 
-def test_workers_whose_server_was_killed_are_replaced(pool: WorkerPool) -> None:
-    first = {o.value for o in pool.map(["pid"] * 20)}
-    assert pool._server is not None
-    pool._server._process.kill()
-    pool._server._process.wait()
-    *_, died, after = pool.map([*range(20), "segfault", "pid"])
-    assert died.error == "crash"
-    assert "forked from" in died.detail
-    assert after.error is None
-    assert [o.error for o in pool.map(["hang", "pid", "segfault"])] == ["timeout", None, "crash"]
-    assert eventually(lambda: all(map(gone, first)))
+def test_workers_whose_server_was_killed_are_replaced() -> None:
+    with WorkerPool(behave, workers=3, seconds=1.5) as pool:
+        first = {o.value for o in pool.map(["pid", *[("sleep", 0.1, 0)] * 3] * 3) if o.value}
+        assert pool._server is not None
+        pool._server._process.kill()
+        pool._server._process.wait()
+        outcomes = list(pool.map([*range(20), "segfault", *["pid"] * 200]))
+        assert outcomes[20].error == "crash"
+        assert "forked from" in outcomes[20].detail
+        assert {o.error for o in outcomes[:20] + outcomes[21:]} == {None}
+        assert {w.server for w in pool._alive} == {pool._server}
+        assert [o.error for o in pool.map(["hang", "pid", "segfault"])] == ["timeout", None, "crash"]
+        assert eventually(lambda: all(map(gone, first)))
 
 
 def test_preparing_is_outside_the_time_limit() -> None:

@@ -214,6 +214,8 @@ class _Run:
             nearest = min(w.deadline() for w in self.pool._alive)
             ready = selector.select(max(0.0, nearest - time.monotonic()))
         for key, events in ready:
+            if key.data not in self.pool._alive:
+                continue  # buried together with one before it
             if events & selectors.EVENT_WRITE:
                 key.data.flush()
             if events & selectors.EVENT_READ:
@@ -221,7 +223,7 @@ class _Run:
         now = time.monotonic()
         heard = {id(key.data) for key, _ in ready}
         for worker in list(self.pool._alive):
-            if id(worker) not in heard and now >= worker.deadline():
+            if worker in self.pool._alive and id(worker) not in heard and now >= worker.deadline():
                 self.bury(worker, blamed=True, overdue=True)
 
     def collect(self, worker: _Worker) -> None:
@@ -255,6 +257,10 @@ class _Run:
                 self.finished[number] = Outcome(None, "crash", _died(status), elapsed)
         self.retry.extendleft(reversed(worker.sent))
         worker.sent.clear()
+        if status is None:  # of the others nobody could tell either why they died
+            orphans = (other for other in self.pool._alive if other.server is worker.server)
+            if (orphan := next(orphans, None)) is not None:
+                self.bury(orphan)
 
 
 class _Worker:
