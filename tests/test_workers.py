@@ -238,6 +238,22 @@ def test_taking_items_is_bounded_by_the_consumer(pool: WorkerPool) -> None:
     outcomes.close()  # type: ignore[attr-defined]
 
 
+def test_while_one_worker_hangs_the_others_go_on_as_far_ahead_as_they_may(pool: WorkerPool) -> None:
+    taken: list[object] = []
+
+    def items() -> Iterator[object]:
+        for item in ("hang", *range(3000)):
+            taken.append(item)
+            yield item
+
+    for ahead, least, most in ((None, 500, 1500), (5000, 3001, 3001)):
+        taken.clear()
+        outcomes = pool.map(items(), ahead)
+        assert next(outcomes).error == "timeout"
+        assert least <= len(taken) <= most
+        assert [o.value for o in outcomes] == [("ok", i) for i in range(3000)]
+
+
 def test_a_slow_consumer_causes_no_timeouts(pool: WorkerPool) -> None:
     outcomes = pool.map([("sleep", 0.05, i) for i in range(8)])
     results = [next(outcomes)]

@@ -77,7 +77,9 @@ class VerificationService:
             UsageError: a task name is unknown.
             GymError: the workers cannot start.
         """
-        return list(self.stream(items))
+        known = list(items)
+        # All of them ahead: while one hangs the other workers judge whatever comes behind it.
+        return list(self._stream(known, max(1, len(known))))
 
     def stream(self, items: Iterable[Item]) -> Iterator[Verdict]:
         """`verify`, each verdict handed on once it and those before it are reached.
@@ -85,6 +87,9 @@ class VerificationService:
         Items are taken a few hundred ahead of the consumer, and of those before only the latest (REMEMBERED) verdicts are
         kept, so that a stream may be endless. The service serves this stream alone until it ends or is closed.
         """
+        return self._stream(items, None)
+
+    def _stream(self, items: Iterable[Item], ahead: int | None) -> Iterator[Verdict]:
         waiting: deque[_Place] = deque()
         at_work: deque[_Place] = deque()
         known = _Known()
@@ -104,7 +109,7 @@ class VerificationService:
                     yield item
 
         with self._lock:
-            for outcome in self._pool.map(jobs()):
+            for outcome in self._pool.map(jobs(), ahead):
                 place = at_work.popleft()
                 place.verdict = _verdict(outcome, tasks.get(place.task).verifier_version)
                 self._count(place.task, outcome.seconds)

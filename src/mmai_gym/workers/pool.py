@@ -120,8 +120,12 @@ class WorkerPool:
                 self._server = None
         raise GymError("the process that worker processes are forked from was killed, twice in a row")
 
-    def map(self, items: Iterable[Any]) -> Iterator[Outcome]:
-        """One Outcome per item, in order, lazily; at most a few hundred items are taken ahead of the consumer.
+    def map(self, items: Iterable[Any], ahead: int | None = None) -> Iterator[Outcome]:
+        """One Outcome per item, in order, lazily.
+
+        Args:
+            ahead: so many items are taken ahead of the consumer; by default a few hundred. While one worker hangs the
+                others go on with these, and no further.
 
         Raises:
             UsageError: another `map` of this pool is still being consumed.
@@ -133,7 +137,7 @@ class WorkerPool:
         for worker in [w for w in self._alive if w.is_gone()]:
             worker.stop()  # died idle; no item of this map is to blame
             self._alive.remove(worker)
-        run = _Run(self, items)
+        run = _Run(self, items, 2 * MAX_WINDOW * self._workers if ahead is None else ahead)
         try:
             yield from run.outcomes()
         finally:
@@ -147,8 +151,9 @@ class WorkerPool:
 class _Run:
     """One `map`: hands items to workers, collects outcomes, restores the order."""
 
-    def __init__(self, pool: WorkerPool, items: Iterable[Any]) -> None:
+    def __init__(self, pool: WorkerPool, items: Iterable[Any], ahead: int) -> None:
         self.pool = pool
+        self.ahead = ahead
         self.items = enumerate(items)
         self.exhausted = False
         self.retry: deque[tuple[int, bytes]] = deque()
@@ -188,7 +193,7 @@ class _Run:
     def next_item(self) -> tuple[int, bytes] | None:
         if self.retry:
             return self.retry.popleft()
-        while not self.exhausted and self.taken - self.yielded < 2 * MAX_WINDOW * self.pool._workers:
+        while not self.exhausted and self.taken - self.yielded < self.ahead:
             number, item = next(self.items, (-1, None))
             if number < 0:
                 self.exhausted = True
