@@ -103,9 +103,10 @@ def test_the_branches_of_an_opening_share_blocks_that_know_where_it_lies() -> No
     for block in layout.blocks:
         rows = taken[start : start + block.slots].view(block.rows, block.width).sum(1)
         if block.opening is not None:
-            first, length = block.opening
-            opening = segments.flatten()[layout.tokens[first : first + length]]
-            assert (branches.flatten()[layout.tokens[first : first + length]] == 0).all()
+            place, length = block.opening
+            held = layout.tokens[layout.openings.split(layout.widths)[place][:length]]
+            opening = segments.flatten()[held]
+            assert (branches.flatten()[held] == 0).all()
             assert len(opening.unique()) == 1
             found.setdefault(length, []).extend(rows[rows > 0].tolist())
         start += block.slots
@@ -146,3 +147,11 @@ def test_in_bfloat16_the_gradient_is_as_near_as_that_of_torchs_attention(
         errors.append(float((rough - exact).norm() / exact.norm()))
     plain, torchs = errors
     assert 0.0 < plain < 1.5 * torchs
+
+
+def test_short_branches_share_their_blocks() -> None:
+    segments = torch.ones(1, 40 + 8 * 30, dtype=torch.long)
+    branches = torch.zeros_like(segments)
+    branches[0, 40:] = 1 + torch.arange(8 * 30) // 8
+    opening, rest = Layout.of(segments, branches).blocks
+    assert (opening.width, rest.width, rest.rows) == (48, 16, 32)

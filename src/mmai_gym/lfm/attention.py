@@ -37,7 +37,7 @@ class Block:
     """Rows of one width, each of which holds a document, an opening or a branch.
 
     Attributes:
-        opening: what all rows go on from: its first slot and its tokens. Its slots reach up to a multiple of `_WIDTHS`.
+        opening: what all rows go on from: its place among the layout's `openings`, and its tokens.
     """
 
     rows: int
@@ -58,12 +58,16 @@ class Layout:
         tokens: the token in each slot, (slots,); 0 in one that is empty.
         empty: the slots without a token, whole rows among them.
         blocks: in the order of the slots.
+        openings: the slots of the openings, one after the other. Each reaches up to a multiple of `_WIDTHS`.
+        widths: how many of those slots each opening has.
     """
 
     slots: torch.Tensor
     tokens: torch.Tensor
     empty: torch.Tensor
     blocks: tuple[Block, ...]
+    openings: torch.Tensor
+    widths: tuple[int, ...]
 
     @classmethod
     def of(cls, segments: torch.Tensor, branches: torch.Tensor | None = None) -> Layout:
@@ -90,8 +94,8 @@ class Layout:
         first_slots = [0] * len(lengths)
         blocks: list[Block] = []
         slot = 0
-        for opening, runs in [(None, alone), *behind.items()]:
-            shared = None if opening is None else (first_slots[opening], lengths[opening])
+        for place, (opening, runs) in enumerate([(None, alone), *behind.items()], -1):
+            shared = None if opening is None else (place, lengths[opening])
             for together, width in _of_similar_length(runs, lengths):
                 rows = _rounded(len(together), _ROWS if width < _WIDE else 1)
                 for row, run in enumerate(together):
@@ -104,7 +108,10 @@ class Layout:
         tokens[slots] = places
         taken = torch.zeros(slot, dtype=torch.bool)
         taken[slots] = True
-        return cls(slots, tokens, (~taken).nonzero()[:, 0], tuple(blocks))
+        widths = tuple(_rounded(lengths[opening], _WIDTHS) for opening in behind)
+        of_openings = [torch.arange(width) + first_slots[run] for run, width in zip(behind, widths, strict=True)]
+        openings = torch.cat(of_openings) if of_openings else places[:0]
+        return cls(slots, tokens, (~taken).nonzero()[:, 0], tuple(blocks), openings, widths)
 
 
 def _of_similar_length(runs: Sequence[int], lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:
@@ -113,7 +120,8 @@ def _of_similar_length(runs: Sequence[int], lengths: Sequence[int]) -> Iterator[
     begin = 0
     while begin < len(ranked):
         width, end = _rounded(lengths[ranked[begin]], _WIDTHS), begin + 1
-        while end < len(ranked) and lengths[ranked[end]] * _LONGEST_TO_SHORTEST > width:
+        shortest = width // _LONGEST_TO_SHORTEST if width > _WIDTHS else 0
+        while end < len(ranked) and lengths[ranked[end]] > shortest:
             end += 1
         yield ranked[begin:end], width
         begin = end
@@ -151,15 +159,16 @@ class Attention(upstream.Lfm2Attention):
         else:
             laid = _LaidOut.apply(together.flatten(0, 1), layout)
             parts = laid.split([block.slots for block in layout.blocks])
+            # All at once: the gradient of each piece that is taken by itself would be as large as `laid`.
+            openings = laid.index_select(0, layout.openings).split(layout.widths)
             blocks = []
             for block, part in zip(layout.blocks, parts, strict=True):
                 rows = part.unflatten(0, (block.rows, block.width))
                 if block.opening is None:
                     found = _causal(rows, sizes, self.scaling)
                 else:
-                    first, length = block.opening
-                    opening = laid[first : first + _rounded(length, _WIDTHS)]
-                    found = _behind(opening, length, rows, sizes, self.scaling)
+                    place, length = block.opening
+                    found = _behind(openings[place], length, rows, sizes, self.scaling)
                 blocks.append(found.flatten(0, 1))
             mixed = _LaidBack.apply(torch.cat(blocks), layout)
         return self.out_proj(mixed.reshape(*shape, -1)), None
