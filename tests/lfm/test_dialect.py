@@ -8,10 +8,12 @@ from transformers import PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils
 
 import small_released as small
-from mmai_gym.contracts import CheckpointError, Choice, Count, Molecule, Number, Property, Words
+from mmai_gym.contracts import CheckpointError, Choice, Count, Molecule, Number, Property, Span, Words
 from mmai_gym.lfm.chat import pinned
-from mmai_gym.lfm.dialect import COMPACT, Chat, dialect_of
+from mmai_gym.lfm.dialect import COMPACT, Chat, Compact, Turn, dialect_of
+from mmai_gym.lfm.tokenizer import build_tokenizer
 from mmai_gym.tasks.answers import extract_answer
+from mmai_gym.tasks.rendering import chat_prompt, property_token, protein_name
 
 QUESTION = (Words("What is the", "measure"), Property("acidity"), Molecule("CCO"), Count())
 DATE = "2026-03-09"
@@ -137,8 +139,9 @@ def test_the_same_dialect_is_described_alike_and_another_date_otherwise() -> Non
 def test_the_gyms_tokenizer_is_spoken_to_in_control_tokens_whatever_the_card(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
-    assert dialect_of(tokenizer, {}) is COMPACT
-    assert dialect_of(tokenizer, {"recipe": {}}) is COMPACT
+    for card in ({}, {"recipe": {}}):
+        found = dialect_of(tokenizer, card)
+        assert (found.prompt(QUESTION), found.describe()) == (COMPACT.prompt(QUESTION), {})
     assert COMPACT.public("<|bin_001|></answer>", Number("h", (1.0, 2.5))) == "<answer>2.5</answer>"
 
 
@@ -169,3 +172,43 @@ def test_a_template_that_ends_no_turn_with_the_end_token_is_refused() -> None:
     tokenizer.chat_template = "{{ raise_exception('no') }}"
     with pytest.raises(CheckpointError, match="cannot render a question: no"):
         Chat(tokenizer, DATE)
+
+
+# --------------------------------------------------------------------------------------------------- named proteins
+
+
+def binding(sequence: str, smiles: str = "CCO") -> tuple[Span, ...]:
+    return (
+        Words("How well", "affinity"), Property("binding"), Molecule(smiles), Molecule(sequence, "protein"), Count(),
+    )  # fmt: skip
+
+
+def test_a_protein_that_has_a_token_is_shown_by_it_and_any_other_by_its_sequence() -> None:
+    token = property_token(protein_name("MKVLA"))
+    found = dialect_of(build_tokenizer([property_token("binding"), token]), {})
+    asked = "<|affinity|><|p:binding|>"
+    assert found.prompt(binding("MKVLA")) == f"<|bos|><|smiles|>CCO{asked}{token}<|integer|><answer>"
+    assert found.prompt(binding("GGSH")) == f"<|bos|><|protein|>GGSH<|smiles|>CCO{asked}<|integer|><answer>"
+    assert "MKVLA" in chat_prompt(binding("MKVLA"))
+    assert protein_name("MKVLA") != protein_name("MKVLG")
+
+
+def test_affinities_of_one_molecule_are_branches_that_hold_one_protein_each() -> None:
+    tokens = [property_token(protein_name(sequence)) for sequence in ("MKVLA", "GGSH")]
+    found = Compact(tokens)
+    posed = [(found.posed(binding(sequence)), str(n)) for n, sequence in enumerate(("MKVLA", "GGSH"))]
+    assert found.turns(posed) == [
+        Turn(
+            "<|bos|>",
+            "<|smiles|>CCO",
+            f"<|affinity|><|p:binding|>{tokens[0]}<|integer|><answer>",
+            ("0</answer><|eos|>",),
+        ),
+        Turn("", "", f"<|affinity|><|p:binding|>{tokens[1]}<|integer|><answer>", ("1</answer><|eos|>",)),
+    ]
+    with pytest.raises(ValueError, match="one opening"):
+        found.turns([posed[0], (found.posed(binding("GGSH", "CCN")), "1")])
+    with pytest.raises(ValueError, match="one opening"):
+        found.turns([posed[0], (binding("VVV"), "1")])
+    with pytest.raises(ValueError, match="about one SMILES"):
+        found.turns([(binding("VVV", "CCO<|smiles|>CC"), "1")])

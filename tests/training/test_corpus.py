@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerFast
 from mmai_gym import tasks
 from mmai_gym.contracts import Count, DataError, Example, Molecule, Property, Question, Split, Words, row_id
 from mmai_gym.lfm.dialect import COMPACT, Turn
-from mmai_gym.lfm.tokenizer import build_tokenizer
-from mmai_gym.tasks.rendering import compact_row, property_token
+from mmai_gym.lfm.tokenizer import FIXED_TOKENS, build_tokenizer
+from mmai_gym.tasks.rendering import compact_row, property_token, protein_name
 from mmai_gym.training import Corpus, Recipe, build, parse_recipe
 from mmai_gym.training.choosing import choose
 from mmai_gym.training.corpus import DTYPES
@@ -262,10 +262,10 @@ class Binding(toy.Length):
 
     name = "toy/binding"
     properties = ("binding",)
-    proteins = ("MKVLA", "GGSHWW")
+    sequences = ("MKVLA", "GGSHWW")
 
     def _example(self, split: Split, number: int) -> Example:
-        sequence = self.proteins[number % 2]
+        sequence = self.sequences[number % 2]
         inputs = {"smiles": "C" * (1 + number % 9) + "O", "sequence": sequence}
         return Example(row_id("toy", number), self.name, split, inputs, number % 9)
 
@@ -274,6 +274,9 @@ class Binding(toy.Length):
             Words("How well", "affinity"), Property("binding"), Molecule(example.inputs["smiles"]),
             Molecule(example.inputs["sequence"], view="protein"), Count(),
         )  # fmt: skip
+
+    def proteins(self) -> tuple[str, ...]:
+        return self.sequences
 
     def augment(self, example: Example, seed: int) -> Example:
         return example
@@ -296,7 +299,7 @@ def test_many_molecules_share_one_protein_and_each_branch_is_the_question_of_a_b
         tokens, mask = train.row(i)
         assert len(tokens) <= 200
         opening, *branches = tokenizer.decode(tokens).split("<|smiles|>")
-        assert opening.removeprefix("<|bos|><|protein|>") in Binding.proteins
+        assert opening.removeprefix("<|bos|><|protein|>") in Binding.sequences
         for branch in branches:
             assert branch.endswith("</answer><|eos|>") and branch.count("<answer>") == 1
         learned = tokenizer.decode(tokens[mask == 1])
@@ -304,3 +307,32 @@ def test_many_molecules_share_one_protein_and_each_branch_is_the_question_of_a_b
         # What a benchmark asks is the opening with one branch.
         example = next(e for e in Binding().examples("train") if e.inputs["sequence"] in opening)
         assert COMPACT.prompt(Binding().question(example)).startswith(opening + "<|smiles|>")
+
+
+def test_many_named_proteins_share_one_molecule_and_each_branch_is_the_question_of_a_benchmark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "_registry", lambda: {"toy/binding": Binding()})
+    text = toy.RECIPE.replace('"toy" = { views = 2, limit = 60 }', '"toy/binding" = { shared = true }')
+    text = text.replace("max_length = 40", "max_length = 200").replace("seed =", "name_proteins = true\nseed =")
+    recipe = parse_recipe(text, "toy.toml")
+    start = Fresh(recipe)
+    names = {property_token(protein_name(sequence)) for sequence in Binding.sequences}
+    assert names | {property_token("binding")} == set(start.tokenizer.get_vocab()) - set(FIXED_TOKENS)
+    train, valid = build(
+        recipe, recipe.stages[0], tmp_path / "branches", start.tokenizer, toy.quiet, start.dialect
+    )
+    (count,) = train.manifest.tasks
+    assert (count.questions, count.too_long) == (120, 0)
+    assert len(train) < 40
+    assert all("<|protein|>" not in start.tokenizer.decode(valid.row(i)[0]) for i in range(len(valid)))
+    asked = {start.dialect.prompt(Binding().question(example)) for example in Binding().examples("train")}
+    several = 0
+    for i in range(len(train)):
+        opening, *branches = start.tokenizer.decode(train.row(i)[0]).split("<|affinity|>")
+        several += len({branch.split("<answer>")[0] for branch in branches}) > 1
+        for branch in branches:
+            prompt, _, answered = branch.partition("<answer>")
+            assert f"{opening}<|affinity|>{prompt}<answer>" in asked
+            assert answered.endswith("</answer><|eos|>")
+    assert several

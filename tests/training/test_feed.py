@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from mmai_gym.training.batches import plan_stage
 from mmai_gym.training.corpus import Corpus, Manifest, TaskCount
-from mmai_gym.training.feed import IGNORED, PROTEIN, SMILES, Collator, StepFeed, ahead, branches_of, predicted
+from mmai_gym.training.feed import (
+    AFFINITY,
+    IGNORED,
+    PROTEIN,
+    SMILES,
+    Collator,
+    StepFeed,
+    ahead,
+    branches_of,
+    predicted,
+)
 from mmai_gym.training.shares import share
 
 PAD = 0
@@ -130,6 +140,15 @@ def test_a_row_that_opens_with_a_protein_branches_at_every_smiles() -> None:
     found = branches_of(tokens, lengths)
     assert found is not None
     assert found.tolist() == [0] * 4 + [0, 0, 0, 0, 1, 1, 1, 2, 2] + [0] * 5
+
+
+def test_a_row_that_opens_with_a_molecule_branches_at_every_request_for_an_affinity() -> None:
+    row = [1, SMILES, 92, 93, AFFINITY, 94, 95, AFFINITY, 96]
+    with_protein = [1, PROTEIN, 90, SMILES, 92, AFFINITY, 94]
+    found = branches_of(np.array([*with_protein, *row]), np.array([7, 9]))
+    assert found is not None
+    assert found.tolist() == [0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 2, 2]
+    assert branches_of(np.array(row[:7]), np.array([7])) is None
 
 
 def test_one_molecule_behind_a_protein_is_an_ordinary_row() -> None:

@@ -12,9 +12,10 @@ pytest.importorskip("torch")
 import torch
 import toy_tasks as toy
 
-from mmai_gym.contracts import UsageError
+import small_released
+from mmai_gym.contracts import Count, Molecule, UsageError, Words
 from mmai_gym.lfm import checkpoint
-from mmai_gym.tasks.rendering import property_token
+from mmai_gym.tasks.rendering import property_token, protein_name
 from mmai_gym.training import Recipe, parse_recipe, read_log, train
 from mmai_gym.training.starting import FromBase, starting_point
 
@@ -145,3 +146,18 @@ def test_adapters_teach_no_new_tokens(trunk: Path, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     with pytest.raises(UsageError, match=r"no tokens for <\|p:parity\|>, and adapters teach none"):
         starting_point(fork_recipe(str(trunk), head="lora = {}"), tmp_path)
+
+
+def test_proteins_have_names_in_a_fork_and_not_in_released_weights(
+    trunk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy.Length, "proteins", lambda self: ("MKV", "GGS"), raising=False)
+    begun = start(fork_recipe(str(trunk), head="name_proteins = true"), tmp_path / "fork")
+    names = [property_token(protein_name(sequence)) for sequence in ("MKV", "GGS")]
+    assert set(begun.tokenizer.get_vocab()) >= set(names)
+    assert len(begun.tokenizer) == begun.model().config.vocab_size
+    question = (Words("How well", "affinity"), Molecule("CC"), Molecule("GGS", "protein"), Count())
+    assert names[1] in begun.dialect.prompt(question)
+    model = small_released.make(tmp_path / "released")
+    with pytest.raises(UsageError, match="name_proteins"):
+        start(fork_recipe(str(model), head="name_proteins = true"), tmp_path / "other")

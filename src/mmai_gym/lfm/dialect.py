@@ -12,7 +12,7 @@ asks about: so the parts of an answer are tokenised apart in both. And a templat
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,9 +23,10 @@ from mmai_gym.tasks.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK
 from mmai_gym.tasks.rendering import (
     BIN_TOKENS,
     chat_messages,
+    compact_apart,
     compact_branches,
     compact_ligands,
-    compact_molecules,
+    compact_named,
     compact_opening,
     compact_option,
     compact_prompt,
@@ -61,7 +62,7 @@ class Dialect(Protocol):
     turns_per_row: int
     """Questions that one row of a corpus may ask about the same molecules."""
     branches_per_row: int
-    """Molecules that one row may ask about with the same protein."""
+    """Questions of one row that must not read each other: about molecules and one protein, or proteins and one molecule."""
     grid: bool
     """Whether a number is one token of a grid, so that its distribution can be read off."""
     grammar: bool
@@ -71,9 +72,12 @@ class Dialect(Protocol):
     room: int
     """New tokens that an answer takes beside those of the compact rendering."""
 
+    def posed(self, question: Question) -> Question:
+        """The question as it reads it: proteins by name where it knows them by name."""
+
     def turns(self, turns: Sequence[tuple[Question, str]]) -> list[Turn]:
-        """Questions about the same molecules, or each about one molecule and all about the same protein, with their answers,
-        as one row of a corpus."""
+        """Questions as `posed`, about the same molecules, or each about one molecule and all about the same protein, with
+        their answers, as one row of a corpus."""
 
     def prompt(self, question: Question, shots: Sequence[tuple[Question, str]] = ()) -> str:
         """What the model reads before it writes; `shots` are questions with their answers, shown before its own.
@@ -96,7 +100,11 @@ class Dialect(Protocol):
 
 
 class Compact:
-    """Control tokens, for an LFM that was trained from scratch."""
+    """Control tokens, for an LFM that was trained from scratch.
+
+    Args:
+        vocabulary: its tokens, some of which may name proteins.
+    """
 
     turns_per_row = 16  # a molecule that is asked more in one corpus opens another row
     branches_per_row = 32
@@ -104,11 +112,16 @@ class Compact:
     stop = ANSWER_CLOSE
     room = 0
 
+    def __init__(self, vocabulary: Container[str] = ()) -> None:
+        self._vocabulary = vocabulary
+
+    def posed(self, question: Question) -> Question:
+        return compact_named(question, self._vocabulary)
+
     def turns(self, turns: Sequence[tuple[Question, str]]) -> list[Turn]:
-        if len({compact_molecules(question) for question, _ in turns}) > 1:
+        if compact_apart(turns[0][0]):
             return [
-                Turn(opening, shown := compact_ligands(question), prompt.removeprefix(shown), (target,))
-                for (question, _), (opening, prompt, target) in zip(turns, compact_branches(turns), strict=True)
+                Turn(opening, shown, asked, (target,)) for opening, shown, asked, target in compact_branches(turns)
             ]
         opening, ligands = compact_opening(turns[0][0]), compact_ligands(turns[0][0])
         (first, target), *rest = compact_turns(turns)
@@ -122,7 +135,7 @@ class Compact:
             raise UsageError(
                 "an LFM that was trained from scratch reads no examples in its prompt; leave out `shots`"
             )
-        return compact_prompt(question)
+        return compact_prompt(self.posed(question))
 
     choosing = prompt
 
@@ -164,6 +177,9 @@ class Chat:
         # Some models are made to think before they answer; what is trained here answers at once.
         self._opening = (THINK_CLOSE,) if opened.rstrip().endswith(THINK_OPEN) else ()
         self._check_template(opened)
+
+    def posed(self, question: Question) -> Question:
+        return question
 
     def turns(self, turns: Sequence[tuple[Question, str]]) -> list[Turn]:
         return [
@@ -248,7 +264,7 @@ def dialect_of(tokenizer: PreTrainedTokenizerFast, card: Mapping[str, Any]) -> D
             that the model was trained with.
     """
     if is_compact(tokenizer):
-        return COMPACT
+        return Compact(tokenizer.get_vocab())
     described = card.get("dialect", {})
     chat = Chat(tokenizer, described.get("date", DEFAULT_DATE), talks=not described)
     if described and chat.describe() != described:

@@ -94,6 +94,9 @@ class Affinity(Measurement):
     def sizes(self) -> dict[str, int]:
         return affinity.sizes(self.data_set, self.rule, self.seed)
 
+    def proteins(self) -> list[str]:
+        return sorted({row.sequence for row in self.rows("train")})
+
     def question(self, example: Example) -> Question:
         return (
             Words(self.asks, "affinity"),

@@ -93,6 +93,10 @@ class BaseTask(ABC):
         """Rows of the source that give no example, by reason. Nothing may be left out without standing here."""
         return {}
 
+    def proteins(self) -> Sequence[str]:
+        """The sequences that training examples show, each once."""
+        return ()
+
     def drawn_again(self, seed: int) -> BaseTask:
         """The same task with its split drawn by another seed, called NAME@SEED.
 

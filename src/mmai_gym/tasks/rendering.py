@@ -14,7 +14,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from mmai_gym.contracts import (
     AnswerForm,
@@ -59,6 +59,7 @@ CONTROL_TOKENS: tuple[str, ...] = _NAMED + tuple(f"<|reserved_{i}|>" for i in ra
 BIN_TOKENS: tuple[str, ...] = tuple(f"<|bin_{i:03d}|>" for i in range(128))
 
 _CONTROL = frozenset(CONTROL_TOKENS)
+_AFFINITY = "<|affinity|>"
 _BIN = re.compile(r"<\|bin_(\d{3})\|>")
 _NAME = re.compile(r"[^a-z0-9_.+-]+")
 
@@ -91,7 +92,24 @@ def property_token(name: str) -> str:
     return f"<|p:{_NAME.sub('_', name.lower())}|>"
 
 
+def protein_name(sequence: str) -> str:
+    """What a vocabulary may call a whole protein: from its sequence, and so the same in every data set."""
+    return f"protein-{hashlib.sha256(sequence.encode()).hexdigest()[:12]}"
+
+
 # --------------------------------------------------------------------------------------------------- compact
+
+
+def compact_named(question: Question, vocabulary: Container[str]) -> Question:
+    """The question with the proteins that have a token in the vocabulary by name: one token instead of hundreds."""
+    return tuple(_named(span, vocabulary) for span in question)
+
+
+def _named(span: Span, vocabulary: Container[str]) -> Span:
+    if isinstance(span, Molecule) and _is_protein(span):
+        name = protein_name(span.text)
+        return Property(name) if property_token(name) in vocabulary else span
+    return span
 
 
 def compact_prompt(question: Question, think: str = "") -> str:
@@ -194,23 +212,46 @@ def compact_turns(turns: Sequence[tuple[Question, str]]) -> list[tuple[str, str]
     ]
 
 
-def compact_branches(turns: Sequence[tuple[Question, str]]) -> list[tuple[str, str, str]]:
-    """Questions about many molecules and the same protein as one training row: (opening, prompt, target) of each.
+def compact_shared(question: Question) -> str:
+    """What a question has in common with all others of its corpus row: the protein, or else the molecules.
 
-    The protein is written once. Each molecule opens a branch, with `<|smiles|>`; the network keeps branches from reading
-    each other (`lfm.network`), so that each is what it would be by itself.
+    Requests for affinities form rows of their own.
+    """
+    opening = compact_opening(question)
+    if opening != control("bos"):
+        return opening
+    return compact_molecules(question) + (_AFFINITY if compact_apart(question) else "")
+
+
+def compact_apart(question: Question) -> bool:
+    """Whether the questions of a row must not read each other (`compact_branches`): those about many molecules, and those
+    about many proteins, which are kin: what a molecule does to one nearly tells what it does to the next."""
+    return compact_opening(question) != control("bos") or compact_request(question).startswith(_AFFINITY)
+
+
+def compact_branches(turns: Sequence[tuple[Question, str]]) -> list[tuple[str, str, str, str]]:
+    """Questions that share a protein, or a molecule, and must not read each other, as one training row: (opening, molecule,
+    prompt, target) of each.
+
+    What they share is written once. About one protein each molecule opens a branch, with `<|smiles|>`; about one molecule,
+    and proteins by name, each request for an affinity does. The network keeps branches from reading each other
+    (`lfm.network`), so that each is what it would be by itself.
 
     Raises:
-        ValueError: the questions are not about one protein, or show something beside it that is no SMILES.
+        ValueError: the questions share nothing, or a branch would open with another token.
     """
-    opening = _one_opening(map(compact_opening, _asked(turns)))
+    shared = _one_opening(map(compact_shared, _asked(turns)))
     rows = []
     for i, (question, answer) in enumerate(turns):
-        ligands = compact_ligands(question)
-        if ligands.count(view_token("smiles")) != 1 or not ligands.startswith(view_token("smiles")):
+        opening, ligands, request = compact_opening(question), compact_ligands(question), compact_request(question)
+        smiles = view_token("smiles")
+        if opening == shared and (ligands.count(smiles) != 1 or not ligands.startswith(smiles)):
             raise ValueError(f"a branch is about one SMILES, not about {ligands!r}")
+        if opening != shared and not request.startswith(_AFFINITY):
+            raise ValueError(f"a branch about a molecule asks for an affinity, not for {request!r}")
         target = compact_answer(answer, answer_form(question)) + ANSWER_CLOSE + "<|eos|>"
-        rows.append(("" if i else opening, ligands + compact_request(question) + ANSWER_OPEN, target))
+        again = ligands if opening == shared else ""
+        rows.append((opening if i == 0 else "", ligands if i == 0 else again, request + ANSWER_OPEN, target))
     return rows
 
 

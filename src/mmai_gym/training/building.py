@@ -28,7 +28,7 @@ from mmai_gym.contracts import DataError, Example, Progress, Question, Split, Us
 from mmai_gym.lfm.dialect import COMPACT, Dialect, Turn
 from mmai_gym.records import library_versions
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.rendering import compact_ligands, compact_molecules, compact_opening, template_hash
+from mmai_gym.tasks.rendering import compact_apart, compact_molecules, compact_shared, template_hash
 from mmai_gym.training.choosing import choose
 from mmai_gym.training.corpus import DTYPES, FORMAT_VERSION, MANIFEST, Corpus, FileCheck, Manifest, TaskCount
 from mmai_gym.training.recipe import Portion, Recipe, Stage
@@ -239,14 +239,14 @@ def _rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Asked]]:
             for position in positions:
                 for view in range(portion.views):
                     seed = item_seed(task.name, task.version, f"{plan.split}/view-{view}", plan.seed, position)
-                    example, question, answer = _written(task, examples[position], seed if view else None)
+                    example, question, answer = _written(plan, task, examples[position], seed if view else None)
                     (turn,) = plan.dialect.turns([(question, answer)])
                     yield [_Asked(index, example.id, turn)]
     yield from _shared_rows(plan, sources)
 
 
 def _shared_rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Asked]]:
-    """Rows that ask all shared questions about the same molecules, or about many molecules and one protein, in an order
+    """Rows that ask all shared questions about the same molecules, or about one protein and many molecules, in an order
     drawn for each row.
 
     Members of a group are rewritten with one seed, so that they stay about the same text; where a task rewrites in a way
@@ -257,7 +257,8 @@ def _shared_rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Aske
     for index, found in examples.items():
         task, _, positions = sources[index]
         for position in positions:
-            groups.setdefault(_opening(task.question(found[position])), []).append((index, position))
+            shared = compact_shared(plan.dialect.posed(task.question(found[position])))
+            groups.setdefault(shared, []).append((index, position))
     for opening, members in groups.items():
         for view in range(max(sources[index][1].views for index, _ in members)):
             seed = item_seed(opening, "", f"{plan.split}/view-{view}", plan.seed, 0)
@@ -265,8 +266,8 @@ def _shared_rows(plan: _Plan, sources: Sequence[_Source]) -> Iterator[list[_Aske
             for index, position in random.Random(seed).sample(members, len(members)):
                 task, portion, _ = sources[index]
                 if view < portion.views:
-                    posed = _Posed(index, *_written(task, examples[index][position], seed if view else None))
-                    rows.setdefault(_opening(posed.question), []).append(posed)
+                    posed = _Posed(index, *_written(plan, task, examples[index][position], seed if view else None))
+                    rows.setdefault(compact_shared(posed.question), []).append(posed)
             for row in (some for all_ in rows.values() for some in _row_by_row(plan, all_)):
                 turns = plan.dialect.turns([(posed.question, posed.answer) for posed in row])
                 yield [_Asked(posed.task, posed.example.id, turn) for posed, turn in zip(row, turns, strict=True)]
@@ -281,25 +282,19 @@ class _Posed(NamedTuple):
     answer: str
 
 
-def _opening(question: Question) -> str:
-    """What all questions of a row begin with: their protein, else all that is asked about."""
-    opening = compact_opening(question)
-    return compact_molecules(question) if opening == "<|bos|>" else opening
-
-
 def _row_by_row(plan: _Plan, posed: list[_Posed]) -> Iterator[list[_Posed]]:
-    """Questions with one opening, as many to a row as there may be."""
-    opening = compact_opening(posed[0].question)
-    if opening == "<|bos|>":
+    """Questions that share what they begin with, as many to a row as there may be."""
+    if not compact_apart(posed[0].question):
         yield from _chunked(posed, plan.dialect.turns_per_row)
         return
+    shared = compact_shared(posed[0].question)
     row: list[_Posed] = []
-    used = len(opening)
+    used = len(shared)
     for one in posed:
-        size = len(compact_ligands(one.question)) + _REQUEST
+        size = len(compact_molecules(one.question).removeprefix(shared)) + _REQUEST
         if row and (len(row) == plan.dialect.branches_per_row or used + size > plan.max_length):
             yield row
-            row, used = [], len(opening)
+            row, used = [], len(shared)
         row.append(one)
         used += size
     yield row
@@ -309,14 +304,14 @@ def _chunked(turns: list[T], size: int) -> Iterator[list[T]]:
     return (turns[start : start + size] for start in range(0, len(turns), size))
 
 
-def _written(task: BaseTask, example: Example, seed: int | None) -> tuple[Example, Question, str]:
-    """An example, rewritten by `seed` if one is given, with its question and its answer."""
+def _written(plan: _Plan, task: BaseTask, example: Example, seed: int | None) -> tuple[Example, Question, str]:
+    """An example, rewritten by `seed` if one is given, with its question as it is posed and its answer."""
     if seed is not None:
         example = task.augment(example, seed)
     answer = task.answer(example)
     if answer is None or not answer.strip():
         raise DataError(f"{task.name}: example {example.id} has no answer; a row without one teaches silence")
-    return example, task.question(example), answer
+    return example, plan.dialect.posed(task.question(example)), answer
 
 
 def _write_chunk(

@@ -18,13 +18,13 @@ import torch
 from transformers import PreTrainedModel
 
 from mmai_gym.lfm.network import IGNORED
-from mmai_gym.tasks.rendering import CONTROL_TOKENS, view_token
+from mmai_gym.tasks.rendering import CONTROL_TOKENS, control
 from mmai_gym.training.batches import BatchPlan, Indices, plan_in_order
 from mmai_gym.training.corpus import Corpus
 from mmai_gym.training.shares import share
 
 Batch = dict[str, torch.Tensor]
-PROTEIN, SMILES = (CONTROL_TOKENS.index(view_token(view)) for view in ("protein", "smiles"))
+PROTEIN, SMILES, AFFINITY = (CONTROL_TOKENS.index(control(name)) for name in ("protein", "smiles", "affinity"))
 """Ids that no tokenizer moves: a control token's place is its id."""
 T = TypeVar("T")
 
@@ -81,7 +81,8 @@ class Collator:
 def branches_of(tokens: Indices, lengths: Indices) -> Indices | None:
     """Which branch of its row each token belongs to, 0 for the opening; None where no row has several.
 
-    A row that opens with a protein has a branch from each `<|smiles|>` on (`tasks.rendering.compact_branches`).
+    A row that opens with a protein has a branch from each `<|smiles|>` on, any other from each `<|affinity|>` on
+    (`tasks.rendering.compact_branches`).
 
     Args:
         tokens: ids of the gym's tokenizer, of all rows one after the other.
@@ -91,7 +92,7 @@ def branches_of(tokens: Indices, lengths: Indices) -> Indices | None:
     starts = ends - lengths
     second = np.minimum(starts + 1, len(tokens) - 1)
     with_protein = np.repeat((tokens[second] == PROTEIN) & (lengths > 1), lengths)
-    opens = with_protein & (tokens == SMILES)
+    opens = np.where(with_protein, tokens == SMILES, tokens == AFFINITY)
     counted = np.cumsum(opens)
     before = np.concatenate([[0], counted])[starts]
     branch = counted - np.repeat(before, lengths)

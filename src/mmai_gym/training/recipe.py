@@ -162,6 +162,9 @@ class Recipe(_Section):
     """What the chat template of a released base takes for today, YYYY-MM-DD."""
     lora: Lora | None = None
     """Train adapters on the base; without it, all weights."""
+    name_proteins: bool = False
+    """Give each protein of the training examples a token, which stands in place of its sequence: a question about it takes
+    ten tokens instead of hundreds. A protein without one is spelled out."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """Of matrix products; weights, optimizer and loss are float32. "bfloat16" wherever the device is made for it, "auto" on

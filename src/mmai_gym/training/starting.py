@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from mmai_gym import lineage, tasks
 from mmai_gym.contracts import UsageError
 from mmai_gym.lfm import checkpoint
-from mmai_gym.lfm.dialect import COMPACT, Chat, Dialect, is_compact
+from mmai_gym.lfm.dialect import Chat, Compact, Dialect, is_compact
 from mmai_gym.records import file_sha256
-from mmai_gym.tasks.rendering import property_token
+from mmai_gym.tasks.rendering import property_token, protein_name
 from mmai_gym.training.lora import adapted, save_adapter
 from mmai_gym.training.recipe import Recipe
 
@@ -50,11 +50,15 @@ class Fresh:
     """A preset, initialised by the recipe's seed."""
 
     recipe: Recipe
-    dialect = COMPACT
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """The gym's own."""
+        return Compact(self.tokenizer.get_vocab())
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:
-        """The gym's tokenizer with a token for each property that the recipe's tasks name."""
+        """The gym's tokenizer with a token for each property of the recipe's tasks, and for proteins that it names."""
         from mmai_gym.lfm.tokenizer import build_tokenizer
 
         return build_tokenizer(_names(self.recipe))
@@ -71,8 +75,11 @@ class Fresh:
 
 
 def _names(recipe: Recipe) -> list[str]:
-    """The tokens of all properties that the recipe's tasks name, sorted."""
-    return sorted({property_token(name) for task in recipe.tasks() for name in task.properties})
+    """The tokens of all properties that the recipe's tasks name, and of the proteins where they have names, sorted."""
+    found = {name for task in recipe.tasks() for name in task.properties}
+    if recipe.name_proteins:
+        found |= {protein_name(sequence) for task in recipe.tasks() for sequence in task.proteins()}
+    return sorted(map(property_token, found))
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,8 @@ class FromBase:
             raise UsageError(
                 f"{self.name} has no tokens for {', '.join(self._new_names)}, and adapters teach none; take [lora] out"
             )
+        if self.recipe.name_proteins and not self._is_ours:
+            raise UsageError("name_proteins = true: a released model reads sequences, take it out")
         taught = [stage.name for stage in self.recipe.stages if stage.language]
         if taught and not self._is_ours:
             raise UsageError(
@@ -145,7 +154,9 @@ class FromBase:
         """The chat template of a released model, on the recipe's date; the gym's own for what it trained from scratch."""
         from mmai_gym.lfm.chat import DEFAULT_DATE
 
-        return COMPACT if self._is_ours else Chat(self.tokenizer, self.recipe.date or DEFAULT_DATE)
+        if self._is_ours:
+            return Compact(self.tokenizer.get_vocab())
+        return Chat(self.tokenizer, self.recipe.date or DEFAULT_DATE)
 
     def model(self) -> PreTrainedModel:
         """The base's network (float32, CPU), with adapters on it where the recipe has `[lora]`."""
