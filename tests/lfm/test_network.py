@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from transformers import Lfm2ForCausalLM as Upstream
 
 from mmai_gym.lfm import checkpoint
-from mmai_gym.lfm.network import IGNORED, Lfm2ForCausalLM, adopt
+from mmai_gym.lfm.network import IGNORED, Lfm2ForCausalLM, Steps, adopt
 from mmai_gym.lfm.presets import Preset, config
 
 LENGTHS = (7, 1, 12, 5)
@@ -223,3 +223,25 @@ def test_branches_teach_what_they_teach_alone(
     wanted = gradients(reference, solo)
     for name, gradient in gradients(ours, found.loss).items():
         torch.testing.assert_close(gradient, wanted[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+# --------------------------------------------------------------------------------------------------- numbers
+
+
+def test_a_number_is_learned_as_a_distribution_over_the_steps_around_it_and_words_as_they_are(
+    ours: Lfm2ForCausalLM, model: Upstream
+) -> None:
+    steps = Steps(first=20, count=10, deviation=2.0)
+    ids = torch.tensor([[3, 4, 5, 22, 29, 6]])
+    labels = torch.tensor([[IGNORED, IGNORED, IGNORED, 22, 29, 6]])
+    logprobs = model(input_ids=ids, use_cache=False).logits[0].detach().log_softmax(-1)
+    losses = ours(input_ids=ids, labels=labels, steps=steps).token_losses[0]
+    for place, step in ((3, 2), (4, 9)):
+        weights = torch.tensor([2.718281828 ** (-0.5 * ((other - step) / 2.0) ** 2) for other in range(10)])
+        expected = -(weights / weights.sum()) @ logprobs[place - 1, 20:30]
+        assert float(losses[place]) == pytest.approx(float(expected), rel=1e-4)
+    assert float(losses[5]) == pytest.approx(-float(logprobs[4, 6]), rel=1e-4)
+    plain = ours(input_ids=ids, labels=labels).loss
+    assert float(ours(input_ids=ids, labels=labels, steps=Steps(20, 10, 0.05)).loss) == pytest.approx(
+        float(plain), rel=1e-4
+    )

@@ -17,7 +17,8 @@ import torch
 import toy_tasks as toy
 from safetensors.torch import load_file
 
-from mmai_gym.contracts import GymError, UsageError
+from mmai_gym import tasks
+from mmai_gym.contracts import Example, GymError, Molecule, Number, Question, UsageError, Words
 from mmai_gym.lfm import checkpoint, presets
 from mmai_gym.training import (
     Corpus,
@@ -76,6 +77,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         toy.install(patch.setattr, patch.setitem)
         train(parse_recipe(toy.RECIPE, "toy.toml"), folder, toy.quiet)
     return folder
+
+
+class Weight(toy.Length):
+    """A number for a chain."""
+
+    def question(self, example: Example) -> Question:
+        grid = tuple(float(step) for step in range(12))
+        return Words("How heavy", "measure"), Molecule(example.inputs["smiles"]), Number("", grid)
 
 
 # --------------------------------------------------------------------------------------------------- the result
@@ -326,3 +335,14 @@ def test_a_log_line_cut_short_is_dropped(tmp_path: Path) -> None:
 def test_naming_the_room_costs_no_torch() -> None:
     code = "import sys, mmai_gym.training; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_number_may_be_learned_with_the_steps_around_it(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "_registry", lambda: {"toy/length": Weight()})
+    sharp = losses(train(recipe, tmp_path / "sharp", toy.quiet).parent)
+    smooth = losses(train(recipe.model_copy(update={"smoothing": 1.5}), tmp_path / "smooth", toy.quiet).parent)
+    assert [step for step, _ in sharp] == [step for step, _ in smooth]
+    assert smooth[-1] != sharp[-1]
+    assert smooth[-1][1] < smooth[0][1]

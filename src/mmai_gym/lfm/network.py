@@ -36,6 +36,22 @@ IGNORED = -100
 """The label that transformers' losses leave out."""
 
 
+@dataclass(frozen=True)
+class Steps:
+    """Tokens of consecutive ids that stand for ascending values; a label among them is learned as a normal distribution over
+    them, so that a near miss costs less than a far one (Imani and White 2018).
+
+    Attributes:
+        first: id of the lowest.
+        count: how many there are.
+        deviation: of the distribution, in steps.
+    """
+
+    first: int
+    count: int
+    deviation: float
+
+
 @dataclass
 class Output(CausalLMOutputWithPast):
     """Upstream's output. With labels, `logits` is None and `token_losses`, shape (rows, length), holds the loss of each
@@ -58,6 +74,7 @@ class Lfm2ForCausalLM(upstream.Lfm2ForCausalLM):
         segments: torch.Tensor | None = None,
         branches: torch.Tensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
+        steps: Steps | None = None,
         **kwargs: Any,
     ) -> Any:
         """Logits, or with `labels` (rows, length) the loss.
@@ -68,6 +85,7 @@ class Lfm2ForCausalLM(upstream.Lfm2ForCausalLM):
             branches: int (rows, length), with `segments` only; which branch of its document a token belongs to, 0 for the
                 opening that all of them share. Each branch stands in one piece behind the opening.
             num_items_in_batch: what the summed loss is divided by; the supervised tokens here by default.
+            steps: labels that are learned as distributions; none by default.
         """
         if segments is not None:
             places = _places(segments) if branches is None else _branched_places(segments, branches)
@@ -95,7 +113,7 @@ class Lfm2ForCausalLM(upstream.Lfm2ForCausalLM):
             if branches is not None:
                 learned &= branches[:, 1:] == branches[:, :-1]
         logits = self.lm_head(hidden[learned]).float()
-        losses = F.cross_entropy(logits, labels[:, 1:][learned], reduction="none")
+        losses = _losses(logits, labels[:, 1:][learned], steps)
         placed = torch.zeros(labels.shape, device=losses.device)
         placed[:, 1:][learned] = losses.detach()
         divisor = learned.sum() if num_items_in_batch is None else num_items_in_batch
@@ -179,6 +197,19 @@ def _columns(like: torch.Tensor) -> torch.Tensor:
 def _places(segments: torch.Tensor) -> torch.Tensor:
     """Each token's position in its own segment, (rows, length)."""
     return _columns(segments) - _first_of_runs(segments)
+
+
+def _losses(logits: torch.Tensor, labels: torch.Tensor, steps: Steps | None) -> torch.Tensor:
+    """Cross entropy in nats, (tokens,), of logits (tokens, vocabulary) with labels, or the distributions around them."""
+    if steps is None:
+        return F.cross_entropy(logits, labels, reduction="none")
+    logprobs = logits.log_softmax(-1)
+    places = labels - steps.first
+    offsets = torch.arange(steps.count, device=labels.device) - places[:, None]
+    wanted = (-0.5 * (offsets / steps.deviation) ** 2).softmax(-1)
+    spread = -(wanted * logprobs[:, steps.first : steps.first + steps.count]).sum(-1)
+    alone = -logprobs.gather(-1, labels[:, None])[:, 0]
+    return torch.where((places >= 0) & (places < steps.count), spread, alone)
 
 
 def _branched_places(segments: torch.Tensor, branches: torch.Tensor) -> torch.Tensor:

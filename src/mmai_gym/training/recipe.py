@@ -165,6 +165,8 @@ class Recipe(_Section):
     name_proteins: bool = False
     """Give each protein of the training examples a token, which stands in place of its sequence: a question about it takes
     ten tokens instead of hundreds. A protein without one is spelled out."""
+    smoothing: float = Field(default=0.0, ge=0, le=16)
+    """Standard deviation, in steps of the grid, of the normal distribution as which a number is learned; 0 for one step."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """Of matrix products; weights, optimizer and loss are float32. "bfloat16" wherever the device is made for it, "auto" on

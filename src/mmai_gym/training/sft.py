@@ -25,6 +25,9 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments
 
 from mmai_gym.contracts import Progress
+from mmai_gym.lfm.network import Steps
+from mmai_gym.lfm.tokenizer import FIRST_BIN_ID
+from mmai_gym.tasks.rendering import BIN_TOKENS
 from mmai_gym.training import resume
 from mmai_gym.training.allocator import keep_freed_memory
 from mmai_gym.training.compiled import compile_layers
@@ -101,6 +104,8 @@ class _StageTrainer(Trainer):
         self._job = job
         self._supervised = np.diff(job.plan.cumulative(job.train.supervised))
         self._predicted = np.diff(job.plan.cumulative(predicted(job.train)))
+        smoothing = job.recipe.smoothing
+        self._learned_as = {"steps": Steps(FIRST_BIN_ID, len(BIN_TOKENS), smoothing)} if smoothing else {}
         self.monitor = Monitor(model, job, meter, log, progress)
         feed = StepFeed(
             job.train,
@@ -141,7 +146,7 @@ class _StageTrainer(Trainer):
             alone = nullcontext() if number == len(inputs) else self.accelerator.no_sync(model)
             with alone:
                 with self.compute_loss_context_manager():
-                    loss = model(**on_device, num_items_in_batch=divisor).loss
+                    loss = model(**on_device, num_items_in_batch=divisor, **self._learned_as).loss
                 self.accelerator.backward(loss * ranks)
             total += loss.detach()
         meter, supervised = self.monitor.meter, int(self._supervised[step])

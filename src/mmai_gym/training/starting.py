@@ -134,8 +134,12 @@ class FromBase:
             raise UsageError(
                 f"{self.name} has no tokens for {', '.join(self._new_names)}, and adapters teach none; take [lora] out"
             )
-        if self.recipe.name_proteins and not self._is_ours:
-            raise UsageError("name_proteins = true: a released model reads sequences, take it out")
+        compact = [key for key in ("name_proteins", "smoothing") if getattr(self.recipe, key)]
+        if compact and not self._is_ours:
+            raise UsageError(
+                f"`{compact[0]}` is for models that were trained from scratch; a released one reads sequences and writes "
+                "numbers out, take it out"
+            )
         taught = [stage.name for stage in self.recipe.stages if stage.language]
         if taught and not self._is_ours:
             raise UsageError(
