@@ -1,9 +1,10 @@
-"""Training on rows of one protein and many molecules: tokens per second with its branches laid out, against a mask.
+"""Training on rows of one protein and many molecules, or one molecule and many proteins by name: tokens per second with
+their branches laid out, against a mask.
 
     python benchmarks/branches.py --out docs/results/branches.json
 
-A row is an opening of `--openings` tokens and 32 branches of 20 to 60, in bfloat16; only attention differs, and
-the two take turns.
+A document is an opening and 32 branches: a protein of 300 or 800 tokens and molecules of 20 to 60, or a molecule of 60
+tokens and requests of 8, of which ten stand in a row. In bfloat16; only attention differs, and the two take turns.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +24,41 @@ from mmai_gym.lfm.presets import new_model
 from mmai_gym.lfm.tokenizer import build_tokenizer
 from training import Speed, race, show, summary
 
-BRANCHES, SHORTEST, LONGEST = 32, 20, 60
+BRANCHES = 32
 TOKENIZER = build_tokenizer([])
 
 
-def rows(opening: int, count: int) -> list[dict[str, torch.Tensor]]:
-    """Batches of one row each; the last five tokens of a branch are its answer."""
+@dataclass(frozen=True)
+class Documents:
+    """Tokens of an opening and of its branches, the shortest and the longest, and how many documents stand in a row."""
+
+    opening: int
+    shortest: int
+    longest: int
+    in_a_row: int = 1
+
+
+CASES = {
+    "protein of 300 tokens": Documents(300, 20, 60),
+    "protein of 800 tokens": Documents(800, 20, 60),
+    "molecule of 60 tokens": Documents(60, 8, 8, in_a_row=10),
+}
+
+
+def rows(case: Documents, count: int) -> list[dict[str, torch.Tensor]]:
+    """Batches of one row each; the last three tokens of a branch are its answer."""
     generator = torch.Generator().manual_seed(0)
     found = []
     for _ in range(count):
-        lengths = torch.randint(SHORTEST, LONGEST + 1, (BRANCHES,), generator=generator)
-        counts = torch.cat([torch.tensor([opening]), lengths])
-        branches = torch.arange(BRANCHES + 1).repeat_interleave(counts)[None]
+        lengths = torch.randint(case.shortest, case.longest + 1, (case.in_a_row, BRANCHES), generator=generator)
+        counts = torch.cat([torch.full((case.in_a_row, 1), case.opening), lengths], dim=1)
+        branches = torch.arange(BRANCHES + 1).repeat(case.in_a_row).repeat_interleave(counts.flatten())[None]
+        segments = torch.arange(1, case.in_a_row + 1).repeat_interleave(counts.sum(1))[None]
         ids = torch.randint(10, len(TOKENIZER), branches.shape, generator=generator)
-        left = counts.cumsum(0).repeat_interleave(counts)[None] - torch.arange(len(branches[0]))
-        labels = torch.where((branches > 0) & (left <= 5), ids, -100)
-        segments = torch.ones_like(ids)
+        left = counts.flatten().cumsum(0).repeat_interleave(counts.flatten())[None] - torch.arange(
+            len(branches[0])
+        )
+        labels = torch.where((branches > 0) & (left <= 3), ids, -100)
         found.append({"input_ids": ids, "labels": labels, "segments": segments, "branches": branches})
     return found
 
@@ -63,23 +84,22 @@ def speed(model: Any, batches: list[dict[str, torch.Tensor]], laid_out: bool) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", default="micro")
-    parser.add_argument("--openings", type=int, nargs="+", default=[300, 800], help="tokens of the proteins")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=6)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     model = new_model(options.preset, TOKENIZER, 0).train()
-    found: dict[str, Any] = {"machine": describe(), "preset": options.preset, "branches": BRANCHES, "openings": {}}
-    for opening in options.openings:
-        batches = rows(opening, options.rows)
+    found: dict[str, Any] = {"machine": describe(), "preset": options.preset, "branches": BRANCHES, "cases": {}}
+    for name, case in CASES.items():
+        batches = rows(case, options.rows)
         contestants: dict[str, Callable[[], Speed]] = {
             "laid out": lambda batches=batches: speed(model, batches, True),  # type: ignore[misc]
             "mask": lambda batches=batches: speed(model, batches, False),  # type: ignore[misc]
         }
         results = race(contestants, options.rounds)
         table = {key: summary(results, "laid out", key) for key in ("wall", "cpu")}
-        found["openings"][str(opening)] = table
-        show(f"opening of {opening} tokens", table["wall"])
+        found["cases"][name] = table
+        show(name, table["wall"])
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

@@ -2,11 +2,13 @@
 
     python benchmarks/specialists.py admet --out docs/results/maplight.json
     python benchmarks/specialists.py cold-drug --out docs/results/cold-drug.json
+    python benchmarks/specialists.py pairs --out docs/results/pairs.json
     python benchmarks/specialists.py retrosynthesis --out docs/results/templates.json
 
 - admet: boosting on MapLight's features, five fits of each of TDC's 22 endpoints; mean and standard deviation over them, as
   on its board, beside the published ones. About two hours of processor time, half of it features, which are computed once.
 - cold-drug: boosting on pairs, KronRLS and the mean by partner on Davis, for five draws of the drugs that are tested.
+- pairs: the same models on the random splits of Davis and KIBA, and on KIBA's cold drugs.
 - retrosynthesis: templates of the hundred most similar reactions, USPTO-50k.
 
 Every answer goes into a run record under --runs, so that the same command goes on after a stop; a copy of it, compressed,
@@ -30,6 +32,7 @@ from mmai_gym.models import load_model
 from mmai_gym.records import RunRecord, library_versions
 
 DAVIS = ("activity/davis/cold-drug", *(f"activity/davis/cold-drug@{seed}" for seed in range(1, 5)))
+OTHER_PAIRS = ("activity/davis/random", "activity/kiba/random", "activity/kiba/cold-drug")
 PAIRS = ("baseline:pair-boosting", "baseline:kronrls")
 FLOOR = "baseline:mean-by-partner"
 
@@ -107,23 +110,46 @@ def beside_published(name: str, value: float) -> dict[str, Any]:
 
 def cold_drug(runs: Path, names: list[str], limit: int | None) -> dict[str, Any]:
     """Concordance index and squared error of each model, and their spread over draws of the drugs."""
+    results, spent = answered("cold-drug", names or DAVIS, runs, limit)
+    return {"rows": [row_of(model, results, spent, None) for model in (*PAIRS, FLOOR)]}
+
+
+def pairs(runs: Path, names: list[str], limit: int | None) -> dict[str, Any]:
+    """Concordance index and squared error of each model on each split."""
+    results, spent = answered("pairs", names or OTHER_PAIRS, runs, limit)
+    return {
+        "rows": [row_of(model, results, spent, name) for name in names or OTHER_PAIRS for model in (*PAIRS, FLOOR)]
+    }
+
+
+def answered(
+    prefix: str, names: Iterable[str], runs: Path, limit: int | None
+) -> tuple[dict[tuple[str, str], list[Result]], dict[tuple[str, str], float]]:
+    """Results and seconds of the models of pairs, whose records begin with `prefix`."""
     results: dict[tuple[str, str], list[Result]] = {}
     spent: dict[tuple[str, str], float] = {}
     for model in PAIRS:
-        protocol = suite(f"cold-drug-{model.removeprefix('baseline:')}", names or DAVIS, floor=FLOOR)
+        protocol = suite(f"{prefix}-{model.removeprefix('baseline:')}", names, floor=FLOOR)
         found, seconds = measured(run(model, protocol, runs, limit))
         results |= found
         spent |= seconds
-    rows = []
-    for model in (*PAIRS, FLOOR):
-        scores = {name: tasks.get(name).score(kept) for (who, name), kept in results.items() if who == model}
-        metrics = {
-            metric: spread(score[metric].value for score in scores.values())
-            for metric in ("concordance_index", "mse")
-        }
-        took = round(sum(value for (who, _), value in spent.items() if who == model), 1)
-        rows.append({"model": model, "tasks": list(scores), **metrics, "seconds": took})
-    return {"rows": rows}
+    return results, spent
+
+
+def row_of(
+    model: str,
+    results: dict[tuple[str, str], list[Result]],
+    spent: dict[tuple[str, str], float],
+    task: str | None,
+) -> dict[str, Any]:
+    """The figures of a model, over all tasks or on one."""
+    wanted = {key: kept for key, kept in results.items() if key[0] == model and task in (None, key[1])}
+    scores = {name: tasks.get(name).score(kept) for (_, name), kept in wanted.items()}
+    metrics = {
+        metric: spread(score[metric].value for score in scores.values()) for metric in ("concordance_index", "mse")
+    }
+    took = round(sum(spent[key] for key in wanted), 1)
+    return {"model": model, "tasks": list(scores), **metrics, "seconds": took}
 
 
 def retrosynthesis(runs: Path, names: list[str], limit: int | None) -> dict[str, Any]:
@@ -139,7 +165,7 @@ def retrosynthesis(runs: Path, names: list[str], limit: int | None) -> dict[str,
     return {"rows": rows}
 
 
-PROTOCOLS = {"admet": admet, "cold-drug": cold_drug, "retrosynthesis": retrosynthesis}
+PROTOCOLS = {"admet": admet, "cold-drug": cold_drug, "pairs": pairs, "retrosynthesis": retrosynthesis}
 
 
 def main() -> None:
