@@ -387,3 +387,19 @@ def test_the_model_with_test_augmentation_has_a_row_of_its_own(many: Any, tmp_pa
     assert found.headline("tiny/choice", "oracle x4") is None
     assert found.headline("tiny/structure", "oracle x4") is not None
     assert found.header.config["variants"] == ["oracle x4"]
+
+
+def test_a_model_is_asked_side_by_side_what_it_reads_together(many: Any, tmp_path: Path) -> None:
+    class Reader(Oracle):
+        def opening(self, example: Example) -> str:
+            return "acid" if "=O" in example.inputs["smiles"] else "alkane"
+
+    one = SUITE.model_copy(update={"families": SUITE.families[1:], "baselines": ()})
+    plain, reader = Oracle(), Reader()
+    for model, name in ((plain, "plain"), (reader, "reader")):
+        run(model, one, tmp_path / f"{name}.jsonl", verifier=Here())
+    assert sorted(plain.answered) == sorted(reader.answered) and len(plain.answered) == 40
+    smiles = {example.id: example.inputs["smiles"] for example in tasks.get("tiny/structure").examples("test")}
+    kinds = ["=O" in smiles[name] for name in reader.answered]
+    assert kinds == sorted(kinds, reverse=True)
+    assert ["=O" in smiles[name] for name in plain.answered] != kinds

@@ -260,6 +260,17 @@ def test_prompts_that_begin_alike_are_told_the_same_as_each_by_itself(decoder: D
     np.testing.assert_allclose(decoder.bin_probabilities(prompts), alone, atol=1e-5)
 
 
+def test_many_short_questions_about_one_molecule_are_read_together_and_told_the_same(decoder: Decoder) -> None:
+    stem, others = "<|bos|><|smiles|>" + "CN(C)C" * 6, ["<|bos|><|smiles|>CCO", "<|bos|><|smiles|>CCN"]
+    prompts = [f"{stem}<|affinity|><|bin_{i:03d}|><answer>" for i in range(20)]
+    prompts += [f"{other}<|affinity|><|bin_001|><answer>" for other in others]
+    groups = branches([decoder._tokenizer.encode(prompt, add_special_tokens=False) for prompt in prompts])
+    assert sorted((group.shared, len(group.members)) for group in groups) == [(0, 1), (0, 1), (39, 20)]
+    table = decoder.bin_probabilities(prompts)
+    alone = [decoder.bin_probabilities([prompt])[0] for prompt in prompts]
+    np.testing.assert_allclose(table, alone, atol=1e-5)
+
+
 def test_nothing_asked_nothing_answered(decoder: Decoder) -> None:
     assert decoder.sample([], 3, max_new_tokens=5, seeds=[]) == []
     assert decoder.beam([], 3, max_new_tokens=5) == []

@@ -15,12 +15,14 @@ pytest.importorskip("transformers")
 import torch
 from transformers import Lfm2ForCausalLM
 
-from mmai_gym.contracts import CheckpointError, Choice, UsageError
+from mmai_gym.contracts import CheckpointError, Choice, Molecule, Number, UsageError, Words
 from mmai_gym.lfm import checkpoint
 from mmai_gym.lfm.dialect import COMPACT
 from mmai_gym.lfm.presets import Preset, config
 from mmai_gym.lfm.tokenizer import build_tokenizer
 from mmai_gym.models import LFMModel, find_records, load_model, record_path
+from mmai_gym.models.augmented import Augmented
+from mmai_gym.tasks.rendering import property_token, protein_name
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -177,3 +179,32 @@ def test_the_softmax_over_options_is_the_one_of_their_log_probabilities(
     )
     found = model.predict(task.examples("test")[:1], 3, 0)[0]
     assert found.probabilities == pytest.approx({"yes": 0.25, "no": 0.75, "maybe": 0.0})
+
+
+def test_questions_about_one_protein_or_one_molecule_and_named_proteins_begin_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Any
+) -> None:
+    structure = tiny["tiny/structure"].examples("test")[0]
+    tokenizer = build_tokenizer([property_token(protein_name("MKV"))])
+    size = Preset(hidden=32, layers=3, feed_forward=64, heads=2, kv_heads=1)
+    checkpoint.save(
+        tmp_path / "named", Lfm2ForCausalLM(config(size, len(tokenizer))), tokenizer, {"recipe": "none"}
+    )
+    named = LFMModel(tmp_path / "named")
+
+    def asked(sequence: str) -> str:
+        question = (
+            Words("How well", "affinity"),
+            Molecule("CCO"),
+            Molecule(sequence, "protein"),
+            Number("", (1.0,)),
+        )
+        monkeypatch.setattr(type(tiny["tiny/number"]), "question", lambda self, example: question)
+        example = tiny["tiny/number"].examples("test")[0]
+        assert named.predict([example], 1, 0)[0].value == 1.0
+        assert Augmented(named, 3).opening(example) == named.opening(example)
+        return named.opening(example)
+
+    assert named.opening(structure) == ""
+    assert asked("MKV") == "<|bos|><|smiles|>CCO<|affinity|>"
+    assert asked("GGS") == "<|bos|><|protein|>GGS"

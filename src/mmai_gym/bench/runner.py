@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -30,14 +30,13 @@ from mmai_gym.contracts import (
     Progress,
     Result,
     Split,
-    Task,
     Verdict,
 )
 from mmai_gym.models import Augmented, Baseline, TrainingSets, baseline
 from mmai_gym.oracles import stamp
 from mmai_gym.records import RunHeader, RunRecord
 from mmai_gym.tasks.base import BaseTask
-from mmai_gym.tasks.rendering import compact_opening, template_hash
+from mmai_gym.tasks.rendering import template_hash
 
 SEQUENCES_PER_CHUNK = 512
 """Completions asked for between two writes to the record."""
@@ -83,7 +82,7 @@ def run(
     copies = dict.fromkeys(family.augmented for family in suite.families if family.augmented)
     models += [Augmented(model, count) for count in copies]
     work = [
-        Work(family, task, _together(task, subset(task.examples(split), family.least(limit))))
+        Work(family, task, subset(task.examples(split), family.least(limit)))
         for family in suite.families
         for task in map(tasks.get, family.task_names())
     ]
@@ -104,7 +103,7 @@ def run(
                 for name, fit_seed in fits(who, job, seed):
                     pending = [e for e in job.examples if (name, job.task.name, e.id) not in known]
                     done += len(job.examples) - len(pending)
-                    for chunk in _chunks(pending, chunk_size(who, job.family)):
+                    for chunk in _chunks(_together(who, pending), chunk_size(who, job.family)):
                         if progress is not None:
                             progress(done, total, f"benchmark · {name} · {job.task.name}")
                         results, seconds = _answered(who, job, chunk, fit_seed, judge)
@@ -144,9 +143,10 @@ def subset(examples: Sequence[Example], limit: int | None) -> list[Example]:
     return [found[i] for i in sorted(order[:limit])]
 
 
-def _together(task: Task, examples: Sequence[Example]) -> list[Example]:
-    """The examples, those about one protein side by side: a model may read it once for all that are in a chunk."""
-    return sorted(examples, key=lambda example: compact_opening(task.question(example)))
+def _together(model: Model, examples: Sequence[Example]) -> list[Example]:
+    """The examples, those side by side whose common beginning the model reads once for all that are in a chunk."""
+    opening: Callable[[Example], str] | None = getattr(model, "opening", None)
+    return sorted(examples, key=opening) if opening else list(examples)
 
 
 def answers(model: Model, job: Work) -> bool:

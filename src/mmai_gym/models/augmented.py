@@ -25,6 +25,7 @@ class Augmented:
         self.model = model
         self.copies = copies
         self.name = f"{model.name} x{copies}"
+        self.opening = getattr(model, "opening", None)
 
     def predict(self, examples: Sequence[Example], n: int, seed: int) -> list[Prediction]:
         """One Prediction per example, in order, with the `n` answers that the written forms agree on, see `merged`."""

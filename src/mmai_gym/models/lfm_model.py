@@ -42,6 +42,7 @@ from mmai_gym.models.shots import Shots
 from mmai_gym.records import file_sha256
 from mmai_gym.tasks.answers import number_of, wrap
 from mmai_gym.tasks.prototypes import Prototype, filled
+from mmai_gym.tasks.rendering import compact_apart, compact_shared
 
 TEMPERATURE = 0.7
 TOP_P = 0.95
@@ -166,6 +167,12 @@ class LFMModel:
             for item, prediction in zip(items, answers, strict=True):
                 predictions[item.place] = prediction
         return [prediction for prediction in predictions if prediction is not None]
+
+    def opening(self, example: Example) -> str:
+        """What it reads first of the question, and once for all that begin so in one call, such as a protein; '' where a
+        question is read by itself."""
+        posed = self._dialect.posed(self._question(example))
+        return compact_shared(posed) if compact_apart(posed) else ""
 
     def _question(self, example: Example) -> Question:
         """As it was asked in training, which needs no data set; else as the task asks today."""
