@@ -51,6 +51,7 @@ FORKS = {
     "flagship-cold-drug": ("activity/davis/cold-drug", "activity/kiba/cold-drug"),
 }
 """What each is asked. A drug lies on the same side of the cold split in both sets; the random ones would tell each other."""
+PAIR_MODELS = "pair-boosting", "kronrls"
 RETRO, BDQ = "retrosynthesis/uspto-50k", "optimization/mumo/bdq"
 RIVAL = "TxGemma-27B"
 
@@ -118,7 +119,7 @@ class Figures:
     def read(cls) -> Figures:
         """Of the records that are there."""
         names = [name for model in (TRUNK, *FORKS) for name in suites_of(model)]
-        names += ["templates", "cold-drug-pair-boosting", "cold-drug-kronrls"]
+        names += ["templates", *(f"{which}-{model}" for which in ("cold-drug", "pairs") for model in PAIR_MODELS)]
         found: dict[tuple[str, str, str], Estimate] = {}
         for path in (RESULTS / f"{name}.jsonl.gz" for name in names):
             for row in bench.table(path).rows if path.is_file() else ():
@@ -374,10 +375,7 @@ def activity(figures: Figures) -> str:
             for model in (fork, "baseline:mean-by-partner")
             for metric in ("concordance_index", "mse")
         ]
-        special = [
-            figures.estimate(task, "concordance_index", model)
-            for model in ("baseline:pair-boosting", "baseline:kronrls")
-        ]
+        special = [figures.estimate(task, "concordance_index", f"baseline:{model}") for model in PAIR_MODELS]
         rows.append((task.removeprefix("activity/"), *map(cell, (*found, *special))))
     head = (
         "split",

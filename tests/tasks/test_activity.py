@@ -89,6 +89,21 @@ def test_a_rewritten_pair_keeps_its_protein_and_its_drug(pairs: None) -> None:
     }
 
 
+def test_the_pairs_of_a_molecule_are_rewritten_alike(pairs: None) -> None:
+    task = tasks.get("activity/davis/random")
+    examples = [example for example in task.examples("train") if example.inputs["drug"] == "SKELETON9"]
+    written = [task.rewritten(example, 8, 3) for example in examples]
+    assert len(written) > 1
+    assert all(
+        [one.inputs["smiles"] for one in forms] == [one.inputs["smiles"] for one in written[0]]
+        for forms in written
+    )
+    assert len({one.inputs["smiles"] for one in written[0]}) > 1
+    for example, forms in zip(examples, written, strict=True):
+        assert {(one.id, one.inputs["sequence"]) for one in forms} == {(example.id, example.inputs["sequence"])}
+    assert task.rewritten(examples[0], 8, 4) != written[0]
+
+
 @pytest.mark.parametrize(
     ("rule", "shared"), [("random", "drug"), ("cold-drug", "drug"), ("cold-target", "sequence")]
 )

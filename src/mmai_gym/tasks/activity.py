@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mmai_gym.contracts import Estimate, Example, Molecule, Number, Property, Question, Result, Split, Words
@@ -96,6 +96,11 @@ class Affinity(Measurement):
 
     def proteins(self) -> list[str]:
         return sorted({row.sequence for row in self.rows("train")})
+
+    def rewritten(self, example: Example, count: int, seed: int) -> list[Example]:
+        # Drawn by the molecule and not by the pair, so that a model reads each writing once for all proteins.
+        drawn = super().rewritten(replace(example, id=example.inputs["smiles"]), count, seed)
+        return [replace(one, id=example.id) for one in drawn]
 
     def question(self, example: Example) -> Question:
         return (
