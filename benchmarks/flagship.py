@@ -45,7 +45,7 @@ LOGS = RESULTS / "flagship-log-1.jsonl", RESULTS / "flagship-log-2.jsonl", CHECK
 """Of the rounds of training; the checkpoint is what the last one left."""
 TRUNK = "flagship"
 AUGMENTED = f"{TRUNK} x20"
-COLD, FORMS = "flagship-cold-drug", 10
+COLD, FORMS = "flagship-cold-drug", 5
 """The fork that learned molecules in many written forms, and in how many it is asked in a second row."""
 COLD_REWRITTEN = f"{COLD} x{FORMS}"
 FORKS = {
