@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,24 @@ import torch
 
 from mmai_gym import tasks
 from mmai_gym.consult import Consultant, _possible
-from mmai_gym.contracts import Completion, DataError, Example, InvalidMolecule, Number, Prediction, UsageError
+from mmai_gym.contracts import (
+    Completion,
+    DataError,
+    Example,
+    InvalidMolecule,
+    Molecule,
+    Number,
+    Prediction,
+    UsageError,
+    Words,
+)
 from mmai_gym.lfm import checkpoint
 from mmai_gym.lfm.presets import Preset, config
 from mmai_gym.lfm.tokenizer import build_tokenizer
 from mmai_gym.models import InferenceRecipe
 from mmai_gym.molecules import canonical, canonical_set
 from mmai_gym.tasks.prototypes import prototype
+from mmai_gym.tasks.rendering import property_token, protein_name
 
 TAUGHT = (
     "activity/embedded",
@@ -225,3 +237,20 @@ def test_calibration_is_stored_beside_the_weights(run: Path) -> None:
         assert json.loads(done.stdout)["temperatures"].keys() == {"functional-groups/embedded/detect"}
     finally:
         (run / "checkpoint" / "inference.json").unlink(missing_ok=True)
+
+
+def test_a_model_that_knows_proteins_by_name_is_not_asked_about_another_one(tmp_path: Path) -> None:
+    from transformers import Lfm2ForCausalLM
+
+    size = Preset(hidden=32, layers=3, feed_forward=64, heads=2, kv_heads=1)
+    tokenizer = build_tokenizer([property_token(protein_name("MKV"))])
+    spans = (Words("How well", "affinity"), Molecule("?"), Molecule("?", "protein"), Number("", (1.0, 2.0)))
+    question = [{"kind": type(span).__name__.lower(), **asdict(span)} for span in spans]
+    question[1]["text"], question[2]["text"] = {"input": "smiles"}, {"input": "sequence"}
+    card = {"questions": {"activity/embedded": question}, "recipe": {"name_proteins": True}}
+    checkpoint.save(tmp_path / "named", Lfm2ForCausalLM(config(size, len(tokenizer))), tokenizer, card)
+    consultant = Consultant(str(tmp_path / "named"))
+    found = consultant.ask("activity/embedded", {"smiles": PARACETAMOL, "sequence": "MKV"})
+    assert 1.0 <= found["value"] <= 2.0
+    with pytest.raises(UsageError, match="none of them"):
+        consultant.ask("activity/embedded", {"smiles": PARACETAMOL, "sequence": "MKVA"})

@@ -134,6 +134,11 @@ class Consultant:
     def _asked(self, task: str, inputs: Sequence[Mapping[str, str]], n: int, seed: int) -> list[dict[str, Any]]:
         needed, molecules = inputs_of(self.questions[task]), smiles_of(self.questions[task])
         examples = [Example(_ASKED, task, "test", _checked(task, needed, molecules, one), None) for one in inputs]
+        if self.model.names_proteins and any("<|protein|>" in self.model.opening(example) for example in examples):
+            raise UsageError(
+                f"{self.model.name} knows the proteins of its training pairs by name, and this sequence is none of them; "
+                "it has read no sequences, so nothing it would answer is a prediction"
+            )
         model = self.inference.asked(self.model, task)
         predictions = model.predict(examples, n, seed)
         return [self._told(example, prediction) for example, prediction in zip(examples, predictions, strict=True)]

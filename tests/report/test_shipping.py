@@ -18,7 +18,7 @@ from mmai_gym.lfm import checkpoint
 from mmai_gym.models import InferenceRecipe, load_model
 from mmai_gym.records import file_sha256
 from mmai_gym.report import ship
-from mmai_gym.report.model_card import model_card
+from mmai_gym.report.model_card import _asking, model_card
 from mmai_gym.training import parse_recipe, train
 
 RECIPE = """
@@ -110,6 +110,22 @@ def test_the_page_counts_what_was_kept_from_the_weights_and_from_their_trunk() -
     assert "1.4M parameters" in page and "trained from scratch in 2 rounds on 5.0M tokens" in page
     assert "| first | 3 | 2,000,000 | 1 | 2.0 hours on 1 × cpu, float32 | 0.500 |" in page
     assert "| second | 3 | 3,000,000 | 1 |" in page
+
+
+def test_the_page_asks_what_was_taught_last_and_says_what_may_be_forgotten() -> None:
+    molecule = {"kind": "molecule", "text": {"input": "smiles"}, "view": "smiles"}
+    protein = {"kind": "molecule", "text": {"input": "sequence"}, "view": "protein"}
+    value, structure = {"kind": "number", "unit": "", "grid": [1.0]}, {"kind": "structure"}
+    trunk = {"questions": {"admet/ames": [molecule, value], "retrosynthesis/toy": [molecule, structure]}}
+    page = _asking("trunk", trunk)
+    assert [line.split()[1] for line in page.splitlines() if line.startswith("    ")] == ["predict", "retro"]
+    assert "forgotten" not in page
+    page = _asking("fork", {"questions": {"activity/toy": [molecule, protein, value]}, "base": {"card": trunk}})
+    assert (
+        '    mmai-gym ask activity/toy smiles="CC(=O)Nc1ccc(O)cc1" sequence=SEQUENCE --model checkpoints/fork'
+        in page
+    )
+    assert "Only earlier rounds taught admet, retrosynthesis" in page
 
 
 def test_its_page_tells_of_records_about_its_own_weights_alone(trained: Path, tmp_path: Path) -> None:

@@ -108,6 +108,8 @@ class LFMModel:
         self._shots = Shots(shots)
         card = checkpoint.read_card(self._base or folder)
         self._dialect: Dialect = dialect.dialect_of(self._tokenizer, card)
+        self.names_proteins: bool = card.get("recipe", {}).get("name_proteins", False)
+        """Whether it was taught proteins by name and has read no sequence."""
         self.questions: Mapping[str, Prototype] = _taught(card)
         """By the names of the tasks that it was trained on: what they ask, as it was asked then."""
         self._grammar: Any = SmilesGrammar(self._tokenizer) if grammar and self._dialect.grammar else None

@@ -7,7 +7,7 @@ nothing is typed in. It is Markdown with the front matter that model hubs read.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mmai_gym import __version__, bench, lineage, tasks
@@ -15,6 +15,7 @@ from mmai_gym.bench.rendering import number
 from mmai_gym.contracts import Estimate, UsageError
 from mmai_gym.models import InferenceRecipe
 from mmai_gym.sources import dataset, list_datasets
+from mmai_gym.tasks.prototypes import Prototype, inputs_of
 
 _EMBEDDED = ("embedded", "molecules that ship inside RDKit", "BSD-3-Clause", "RDKit")
 
@@ -49,7 +50,7 @@ def model_card(
         f"# {name}",
         _summary(card, taught),
         "## Ask it",
-        _asking(name),
+        _asking(name, card),
         "## What it was taught",
         _table(("tasks", "questions", "tokens"), [(k, f"{q:,}", f"{t:,}") for k, (q, t) in taught.items()]),
         "How often each question was shown, and the order, are in the recipe, which stands whole in `card.json`. "
@@ -102,14 +103,43 @@ def _summary(card: Mapping[str, Any], taught: Mapping[str, Any]) -> str:
     )
 
 
-def _asking(name: str) -> str:
-    return f"""\
-    mmai-gym predict "CC(=O)Nc1ccc(O)cc1" --model checkpoints/{name}
-    mmai-gym retro "CC(=O)Nc1ccc(O)cc1" --model checkpoints/{name}
-    mmai-gym optimize "CC(=O)Nc1ccc(O)cc1" --model checkpoints/{name}      # the goals that it knows
+_MOLECULE = '"CC(=O)Nc1ccc(O)cc1"'
+_COMMANDS: Mapping[str, Callable[[str, Prototype], bool]] = {
+    "predict": lambda task, question: (
+        inputs_of(question) == ["smiles"] and any(span["kind"] in ("choice", "number") for span in question)
+    ),
+    "retro": lambda task, question: task.startswith("retrosynthesis/"),
+    "optimize": lambda task, question: task.startswith("optimization/"),
+}
+"""Which tasks a command asks."""
 
-It is an ordinary transformers folder: `AutoModelForCausalLM.from_pretrained("checkpoints/{name}")` loads it without the
-gym. `card.json` holds what each task asks, token for token."""
+
+def _asking(name: str, card: Mapping[str, Any]) -> str:
+    """The commands for what it was taught last, and a word on what only earlier rounds taught."""
+    *earlier, last = [one.get("questions", {}) for one in _rounds(card)]
+    commands = [
+        f"{command} {_MOLECULE}"
+        for command, asks in _COMMANDS.items()
+        if any(asks(task, question) for task, question in last.items())
+    ]
+    if not commands:
+        commands = [f"ask {task} {_inputs(question)}" for task, question in last.items()]
+    lines = "\n".join(f"    mmai-gym {command} --model checkpoints/{name}" for command in commands)
+    lost = sorted({_job(task) for one in earlier for task in one} - set(map(_job, last)))
+    forgotten = f"Only earlier rounds taught {', '.join(lost)}; that may be forgotten.\n\n" if lost else ""
+    return f"""\
+{lines}
+
+{forgotten}It is an ordinary transformers folder: `AutoModelForCausalLM.from_pretrained("checkpoints/{name}")` loads it
+without the gym. `card.json` holds what each task asks, token for token."""
+
+
+def _inputs(question: Prototype) -> str:
+    return " ".join(f"{one}={_MOLECULE if one == 'smiles' else one.upper()}" for one in inputs_of(question))
+
+
+def _job(task: str) -> str:
+    return task.split("/", 1)[0]
 
 
 # --------------------------------------------------------------------------------------------------- training
