@@ -63,12 +63,16 @@ RIVAL = "TxGemma-27B"
 
 
 def suites_of(model: str) -> dict[str, bench.Suite]:
-    """What a trunk or a fork is asked, by the name of the record: one family in each."""
+    """What a trunk or a fork is asked, by the name of the record: one family, or one task of a fork, in each."""
     if model in FORKS:
-        family = next(one for one in bench.load_suite("activity").families if FORKS[model][0] in one.tasks)
-        forms = FORMS if model == COLD else 0
-        alone = family.model_copy(update={"tasks": FORKS[model], "seeds": 1, "augmented": forms})
-        return {model: bench.Suite(name=model, baselines=family.trivial, family=(alone,))}
+        families, found = bench.load_suite("activity").families, {}
+        for task in FORKS[model]:
+            name = model if len(FORKS[model]) == 1 else f"{model}-{task.split('/')[1]}"
+            family = next(one for one in families if task in one.tasks)
+            update = {"tasks": (task,), "seeds": 1, "augmented": FORMS if model == COLD else 0}
+            alone = family.model_copy(update=update)
+            found[name] = bench.Suite(name=name, baselines=family.trivial, family=(alone,))
+        return found
     whole = bench.load_suite("flagship")
     named = {f"{TRUNK}-{family.name.replace('/', '-')}": family for family in whole.families}
     return {name: whole.model_copy(update={"name": name, "families": (family,)}) for name, family in named.items()}

@@ -227,6 +227,8 @@ def test_the_commands(run: Path, tmp_path: Path) -> None:
     wrong = gym("ask", "functional-groups/embedded/detect", "CCO", *model)
     assert (wrong.returncode, "'CCO': want NAME=VALUE" in wrong.stderr) == (2, True)
     assert gym("calibrate", str(run), "--copies", "admet=many").returncode == 2
+    wrong = gym("calibrate", str(run), "--task", "admet")
+    assert (wrong.returncode, "taught nothing below 'admet'" in wrong.stderr) == (2, True)
 
 
 def test_calibration_is_stored_beside_the_weights(run: Path) -> None:
@@ -235,6 +237,8 @@ def test_calibration_is_stored_beside_the_weights(run: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert InferenceRecipe.read(run / "checkpoint").model_dump() == json.loads(done.stdout)
         assert json.loads(done.stdout)["temperatures"].keys() == {"functional-groups/embedded/detect"}
+        done = gym("calibrate", str(run), "--limit", "40", "--json", "--task", "activity")
+        assert json.loads(done.stdout)["examples"].keys() <= {"activity/embedded"}
     finally:
         (run / "checkpoint" / "inference.json").unlink(missing_ok=True)
 

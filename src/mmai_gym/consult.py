@@ -129,6 +129,17 @@ class Consultant:
         """Names of the goals it was taught to optimize."""
         return [name.removeprefix("optimization/") for name in self._below("optimization")]
 
+    def taught(self, prefix: str = "") -> list[str]:
+        """Names of the tasks below a prefix that it was taught, those of earlier rounds first; all with ''.
+
+        Raises:
+            UsageError: there is none.
+        """
+        found = self._below(prefix) if prefix else list(self.questions)
+        if not found:
+            raise UsageError(self._untaught(prefix))
+        return found
+
     # ------------------------------------------------------------------------------------------------- within
 
     def _asked(self, task: str, inputs: Sequence[Mapping[str, str]], n: int, seed: int) -> list[dict[str, Any]]:

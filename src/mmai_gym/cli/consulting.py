@@ -135,6 +135,9 @@ def calibrate_command(
         list[str] | None,
         typer.Option(metavar="PREFIX=N", help="Show questions below it in N written forms; may be given often."),
     ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(metavar="PREFIX", help="Tasks below it only; may be given often.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many validation examples of each task.")] = 500,
     as_json: JsonOption = False,
 ) -> None:
@@ -147,8 +150,9 @@ def calibrate_command(
             raise UsageError(f"--copies {name}={value}: want a number of written forms, such as {name}=20")
         forms[name] = int(value)
     consultant = _consultant(model)
+    names = [name for prefix in task or [""] for name in consultant.taught(prefix)]
     with progress_bar() as progress:
-        found = calibrate(consultant.model, list(consultant.questions), forms, limit, progress)
+        found = calibrate(consultant.model, list(dict.fromkeys(names)), forms, limit, progress)
     path = found.write(consultant.model.folder)
     if as_json:
         print_json(found.model_dump())
