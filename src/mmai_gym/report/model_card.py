@@ -126,13 +126,13 @@ def _asking(name: str, card: Mapping[str, Any]) -> str:
         commands = [f"ask {task} {_inputs(question)}" for task, question in last.items()]
     lines = "\n".join(f"    mmai-gym {command} --model checkpoints/{name}" for command in commands)
     lost = sorted({_job(task) for one in earlier for task in one} - set(map(_job, last)))
-    forgotten = f"Only earlier rounds taught {', '.join(lost)}; that may be forgotten.\n\n" if lost else ""
+    notes = f"Only earlier rounds taught {', '.join(lost)}; that may be forgotten.\n\n" if lost else ""
     if card.get("recipe", {}).get("name_proteins"):
-        forgotten += "It knows the proteins of its training pairs by name, which is looked up by sequence, and no others.\n\n"
+        notes += "It knows the proteins of its training pairs by name, which is looked up by sequence, and no others.\n\n"
     return f"""\
 {lines}
 
-{forgotten}It is an ordinary transformers folder: `AutoModelForCausalLM.from_pretrained("checkpoints/{name}")` loads it
+{notes}It is an ordinary transformers folder: `AutoModelForCausalLM.from_pretrained("checkpoints/{name}")` loads it
 without the gym. `card.json` holds what each task asks, token for token."""
 
 
