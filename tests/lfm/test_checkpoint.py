@@ -14,7 +14,7 @@ from mmai_gym.lfm.tokenizer import build_tokenizer
 
 @pytest.fixture
 def folder(tmp_path: Path, model: Lfm2ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> Path:
-    return save(tmp_path / "runs" / "nano", model, tokenizer, {"recipe": "test", "steps": 3})
+    return save(tmp_path / "runs" / "nano", model, tokenizer, {"recipe": {"name": "test"}, "steps": 3})
 
 
 def logits(model: Lfm2ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
@@ -29,7 +29,7 @@ def test_a_saved_model_comes_back_with_equal_logits(
     assert torch.equal(logits(again, words), logits(model, tokenizer))
     assert not again.training
     assert words.get_vocab() == tokenizer.get_vocab()
-    assert read_card(folder) == {"recipe": "test", "steps": 3}
+    assert read_card(folder) == {"recipe": {"name": "test"}, "steps": 3}
 
 
 def test_plain_transformers_loads_the_folder(

@@ -36,7 +36,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(0)
         size = Preset(hidden=32, layers=3, feed_forward=64, heads=2, kv_heads=1)
         network = Lfm2ForCausalLM(config(size, len(tokenizer)))
-    checkpoint.save(folder / "checkpoint", network, tokenizer, {"recipe": "none"})
+    checkpoint.save(folder / "checkpoint", network, tokenizer, {"recipe": {"name": "none"}})
     return folder
 
 
@@ -188,7 +188,7 @@ def test_questions_about_one_protein_or_one_molecule_and_named_proteins_begin_al
     tokenizer = build_tokenizer([property_token(protein_name("MKV"))])
     size = Preset(hidden=32, layers=3, feed_forward=64, heads=2, kv_heads=1)
     checkpoint.save(
-        tmp_path / "named", Lfm2ForCausalLM(config(size, len(tokenizer))), tokenizer, {"recipe": "none"}
+        tmp_path / "named", Lfm2ForCausalLM(config(size, len(tokenizer))), tokenizer, {"recipe": {"name": "none"}}
     )
     named = LFMModel(tmp_path / "named")
 

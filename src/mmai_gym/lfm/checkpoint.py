@@ -36,7 +36,7 @@ def save(
 
     Args:
         folder: where the checkpoint shall stand; parents are made.
-        card: where the weights come from (recipe, data checksums, steps, ...); anything JSON can write.
+        card: where the weights come from (the recipe as an object, data checksums, steps, ...); anything JSON can write.
 
     Raises:
         CheckpointError: `folder` is a file, or holds something that is not a checkpoint.
