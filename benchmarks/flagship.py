@@ -1,12 +1,13 @@
 """The flagship measured: the runs behind docs/flagship.md, the page itself, and a second look at it.
 
-    python benchmarks/flagship.py measure flagship            # a trunk, or a fork (flagship-davis-random, ...), into runs/
+    python benchmarks/flagship.py measure flagship            # or a fork (flagship-davis-random, ...), or a twin, into runs/
     python benchmarks/flagship.py page                        # every table of docs/flagship.md, from docs/results
     python benchmarks/flagship.py again --items 200           # asks the shipped checkpoint again and compares
     python benchmarks/flagship.py base-rates                  # a rule of the read-out, on validation questions
 
 - measure: the trunk answers the suite `flagship`, a record for each family, with itself as the forward model of the round
-  trips; a fork answers the test sets of its own splits, beside the baselines that the suite `activity` calls trivial.
+  trips; a fork answers the test sets of its own splits, beside the baselines that the suite `activity` calls trivial; the
+  weights of the first round and their twin answer what the trunk does, each question once and by themselves.
   Stopped, it goes on; two families can be measured at the same time, each on a core of its own.
 - page: no inference; what stands between the marks of a table is written anew.
 - again: the same test questions, at most so many of each task and each in one written form, to the checkpoints that are
@@ -54,6 +55,9 @@ FORKS = {
     COLD: ("activity/davis/cold-drug", "activity/kiba/cold-drug"),
 }
 """What each is asked. A drug lies on the same side of the cold split in both sets; the random ones would tell each other."""
+FIRST, TWIN = "flagship-first", "flagship-twin"
+"""The trunk after its first round, and the transformer that was shown the same tokens in the same order."""
+TWIN_LOG = RESULTS / f"{TWIN}-log.jsonl"
 PAIR_MODELS = "pair-boosting", "kronrls"
 RETRO, BDQ = "retrosynthesis/uspto-50k", "optimization/mumo/bdq"
 RIVAL = "TxGemma-27B"
@@ -63,7 +67,7 @@ RIVAL = "TxGemma-27B"
 
 
 def suites_of(model: str) -> dict[str, bench.Suite]:
-    """What a trunk or a fork is asked, by the name of the record: one family, or one task of a fork, in each."""
+    """What a run is asked, by the name of the record: one family, or one task of a fork, in each."""
     if model in FORKS:
         families, found = bench.load_suite("activity").families, {}
         for task in FORKS[model]:
@@ -74,8 +78,11 @@ def suites_of(model: str) -> dict[str, bench.Suite]:
             found[name] = bench.Suite(name=name, baselines=family.trivial, family=(alone,))
         return found
     whole = bench.load_suite("flagship")
-    named = {f"{TRUNK}-{family.name.replace('/', '-')}": family for family in whole.families}
-    return {name: whole.model_copy(update={"name": name, "families": (family,)}) for name, family in named.items()}
+    named = {f"{model}-{family.name.replace('/', '-')}": family for family in whole.families}
+    found = {
+        name: whole.model_copy(update={"name": name, "families": (family,)}) for name, family in named.items()
+    }
+    return found if model == TRUNK else {name: once(suite) for name, suite in found.items()}
 
 
 def measure(
@@ -122,18 +129,28 @@ class Figures:
     untaught: Mapping[str, float]
     """Balanced accuracy of FGBench's yes-or-no tasks on the questions that show no molecule of TDC's training part, where
     these have both answers."""
+    twins: Mapping[str, bench.Comparison]
+    """By task: the trunk after its first round against its twin."""
 
     @classmethod
     def read(cls) -> Figures:
         """Of the records that are there."""
-        names = [name for model in (TRUNK, *FORKS) for name in suites_of(model)]
-        names += ["templates", *(f"{which}-{model}" for which in ("cold-drug", "pairs") for model in PAIR_MODELS)]
+        specialists = [
+            "templates",
+            *(f"{which}-{model}" for which in ("cold-drug", "pairs") for model in PAIR_MODELS),
+        ]
+        paths = [path for model in (TRUNK, *FORKS) for path in records(model)]
+        paths += [RESULTS / f"{name}.jsonl.gz" for name in specialists]
         found: dict[tuple[str, str, str], Estimate] = {}
-        for path in (RESULTS / f"{name}.jsonl.gz" for name in names):
+        for path in paths:
             for row in bench.table(path).rows if path.is_file() else ():
                 found.setdefault((row.task, row.metric, row.model), row.estimate)
         blend, taught = (json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in ("blend", "taught"))
-        return cls(found, blend, taught, dict(untaught(taught["questions_with_a_molecule_of_tdc"])))
+        # One family at a time: p-values are adjusted within it.
+        pairs = zip(records(FIRST), records(TWIN), strict=True)
+        compared = [bench.compare(*(bench.contestant([path]) for path in pair)) for pair in pairs]
+        twins = {row.task: row for rows in compared for row in rows}
+        return cls(found, blend, taught, dict(untaught(taught["questions_with_a_molecule_of_tdc"])), twins)
 
     def estimate(self, task: str, metric: str, model: str) -> Estimate | None:
         """One number with its interval; None where it was not measured."""
@@ -144,6 +161,11 @@ class Figures:
         found = [self.estimate(task, metric, model) for task in of]
         known = [one.value for one in found if one is not None]
         return statistics.mean(known) if len(known) == len(found) and found else None
+
+
+def records(model: str) -> list[Path]:
+    """Where the answers of a run are stored."""
+    return [RESULTS / f"{name}.jsonl.gz" for name in suites_of(model)]
 
 
 def untaught(shown: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, float]]:
@@ -438,23 +460,62 @@ CURVES: dict[str, Callable[[str], bool]] = {
 }
 
 
+def curve(log: Path) -> Iterator[tuple[float, list[float]]]:
+    """Of a round of training: millions of tokens seen, and the mean validation loss of each group of tasks."""
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    tokens = {line["step"]: line["tokens"] for line in lines if "tokens" in line}
+    for line in lines:
+        losses = line.get("validation_by_task", {})
+        if RETRO in losses:  # not in the stage before the jobs
+            means = [statistics.mean(loss for name, loss in losses.items() if of(name)) for of in CURVES.values()]
+            yield tokens[line["step"]] / 1e6, means
+
+
 def learning(figures: Figures) -> str:
     """What each round had learned after so many tokens, by its log."""
-    rows = []
-    before = 0
+    rows, before = [], 0.0
     for number, log in enumerate(LOGS, 1):
-        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-        tokens = {line["step"]: line["tokens"] for line in lines if "tokens" in line}
-        for line in lines:
-            losses = line.get("validation_by_task", {})
-            if RETRO not in losses:  # the stage before the jobs
-                continue
-            means = [statistics.mean(loss for name, loss in losses.items() if of(name)) for of in CURVES.values()]
-            rows.append(
-                (f"{number}", f"{(before + tokens[line['step']]) / 1e6:.1f}", *(f"{mean:.3f}" for mean in means))
-            )
-        before += max(tokens.values())
+        found = list(curve(log))
+        rows += [
+            (f"{number}", f"{before + seen:.1f}", *(f"{mean:.3f}" for mean in means)) for seen, means in found
+        ]
+        before += found[-1][0]
     return rows_of(("round", "tokens, M", *CURVES), *rows)
+
+
+def twin_learning(figures: Figures) -> str:
+    """The first round beside its twin, after the same tokens."""
+    rows = []
+    for (seen, mine), (as_many, theirs) in zip(curve(LOGS[0]), curve(TWIN_LOG), strict=True):
+        assert seen == as_many, "the twin was not shown the same tokens"
+        pairs = zip(mine, theirs, strict=True)
+        rows.append((f"{seen:.1f}", *(f"{one:.3f} / {other:.3f}" for one, other in pairs)))
+    return rows_of(("tokens, M", *CURVES), *rows)
+
+
+def twin(figures: Figures) -> str:
+    """The first round against its twin on the test questions: a task in a row, or a family of many."""
+    rows = []
+    for what, names in (
+        ("retrosynthesis", [RETRO]),
+        ("optimization, MuMO BDQ", [BDQ]),
+        *((name, [name]) for name in tasks.match("functional-groups/embedded")),
+        ("FGBench, yes or no", clean_booleans()),
+        ("FGBench, values", sorted({*tasks.match("functional-groups/fgbench-clean")} - {*clean_booleans()})),
+        ("ADMET", tasks.match("admet")),
+    ):
+        found = [figures.twins[name] for name in names]
+        better = [sum(one.better == who for one in found) for who in (FIRST, TWIN)]
+        numbers = ("–", "–", "–")
+        if len(found) == 1:
+            change = found[0].difference
+            difference = f"{change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"
+            numbers = (f"{found[0].first:.3f}", f"{found[0].second:.3f}", difference)
+        rows.append(
+            (what, found[0].metric if len(found) == 1 else "", *numbers, str(len(found)), *map(str, better))
+        )
+    head = ("", "metric", "LFM", "twin", "difference", "tasks", "LFM better", "twin better")
+    return rows_of(head, *rows)
 
 
 TABLES = {
@@ -467,6 +528,8 @@ TABLES = {
     "activity": activity,
     "groups": groups,
     "taught": taught,
+    "twin": twin,
+    "twin-learning": twin_learning,
 }
 
 

@@ -158,8 +158,10 @@ def test_a_metric_counted_from_draws_is_that_of_the_resample(
     if metric in (stats.auroc, stats.auprc):
         y = (y > y.mean()).astype(float)
     labels = np.arange(len(y)) % 3 if grouped else None
-    quick = intervals._draws(metric, [y, p], labels, stats.Resampling(20, seed=5))
-    slow = [metric(y[i], p[i]) for i in intervals._resamples(len(y), labels, stats.Resampling(20, seed=5))]
+    sides = [[y, p], [y, p[::-1]]]
+    quick = intervals._draws(metric, sides, labels, stats.Resampling(20, seed=5))
+    resamples = list(intervals._resamples(len(y), labels, stats.Resampling(20, seed=5)))
+    slow = [[metric(truth[i], guess[i]) for i in resamples] for truth, guess in sides]
     np.testing.assert_allclose(quick, slow, rtol=1e-14)
 
 

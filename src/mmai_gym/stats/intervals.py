@@ -8,7 +8,7 @@ together.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -113,7 +113,7 @@ def bootstrap(
     value = float(metric(*columns)) if size else NAN
     if math.isnan(value):
         return _undefined(n, "no items" if size == 0 else "the metric is undefined on these items", unit, better)
-    draws = _draws(metric, columns, labels, resampling)
+    (draws,) = _draws(metric, [columns], labels, resampling)
     low, high, method = _percentiles(draws, n, size, clustered=labels is not None)
     return Estimate(value, low, high, n, method, unit, better)
 
@@ -150,14 +150,14 @@ def paired_difference(
     """
     better = _direction(metric, higher_is_better)
     columns = as_columns((truth, a, b))
-    sides = columns[:2], [columns[0], columns[2]]
+    sides = [columns[:2], [columns[0], columns[2]]]
     size = len(columns[0])
     labels = None if clusters is None else cluster_labels(clusters, size)
     n = size if labels is None else len(np.unique(labels))
     value = float(metric(*sides[0])) - float(metric(*sides[1])) if size else NAN
     if math.isnan(value):
         return Difference(_undefined(n, "the difference is undefined on these items", unit, better), NAN)
-    first, second = (_draws(metric, side, labels, resampling) for side in sides)
+    first, second = _draws(metric, sides, labels, resampling)
     draws = first - second
     low, high, method = _percentiles(draws, n, size, clustered=labels is not None)
     estimate = Estimate(value, low, high, n, f"paired {method}", unit, better)
@@ -179,15 +179,21 @@ def _wilson(rate: float, n: int, method: str) -> Estimate:
 
 
 def _draws(
-    metric: Metric, columns: list[npt.NDArray[Any]], labels: npt.NDArray[Any] | None, resampling: Resampling
+    metric: Metric,
+    sides: Sequence[list[npt.NDArray[Any]]],
+    labels: npt.NDArray[Any] | None,
+    resampling: Resampling,
 ) -> FloatArray:
-    """The metric on each resample, shape (count,); the same seed draws the same items."""
-    size = len(columns[0])
+    """The metric of each side on each resample, the same items for all; shape (sides, count)."""
+    size = len(sides[0][0])
     resamples = _resamples(size, labels, resampling)
     if metric in COUNTED:
-        counted = COUNTED[metric](*columns)
-        return np.array([counted.of(np.bincount(i, minlength=size)) for i in resamples])
-    return np.array([metric(*(c[i] for c in columns)) for i in resamples])
+        counted = [COUNTED[metric](*side) for side in sides]
+        weights = (np.bincount(positions, minlength=size) for positions in resamples)
+        drawn = [[one.of(often) for one in counted] for often in weights]
+    else:
+        drawn = [[metric(*(column[i] for column in side)) for side in sides] for i in resamples]
+    return np.array(drawn).T
 
 
 def _resamples(size: int, labels: npt.NDArray[Any] | None, resampling: Resampling) -> Iterator[IndexArray]:
