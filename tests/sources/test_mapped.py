@@ -17,7 +17,8 @@ from mmai_gym.contracts import DataError, Example, UsageError
 from mmai_gym.molecules import canonical, canonical_set, parse
 from mmai_gym.sources import mapped, uspto50k
 from mmai_gym.sources.memory import turn_to
-from mmai_gym.tasks.retrosynthesis import Uspto50k
+from mmai_gym.tasks.forward import Uspto50kForward
+from mmai_gym.tasks.retrosynthesis import AlignedByMaps, Uspto50k
 
 REACTIONS = (
     ("CC(=O)O.NCc1ccccc1", "CC(=O)NCc1ccccc1"),
@@ -201,7 +202,7 @@ def test_without_maps_the_task_is_canonical_and_training_is_told_the_command() -
     assert [(e.inputs["smiles"], e.gold) for e in written()] == [
         (r.product, r.reactants) for r in rows_of("train")
     ]
-    assert Uspto50k().written_with("train") == {"reactants": "canonical"}
+    assert Uspto50k().written_with("train") == {"answers": "canonical"}
     with pytest.raises(DataError, match=r"not trained on before.*atom maps.*mmai-gym data map uspto-50k"):
         Uspto50k().check_training("train")
     assert [Uspto50k().augment(example, 1) for example in written()] == written(), "one written form only"
@@ -217,22 +218,35 @@ def test_with_maps_reactants_follow_the_product_and_the_questions_stay() -> None
     assert aligned[1].gold == "c1ccc(B(O)O)cc1.Brc1ccncc1"
     assert [aligned[i].gold for i in (3, 4)] == [canonical_examples[i].gold for i in (3, 4)], "no map to align by"
     way = Uspto50k().written_with("train")
-    assert (way["reactants"], way["reactions"], way["usable"]) == ("aligned", 6, 4)
+    assert (way["answers"], way["reactions"], way["usable"]) == ("aligned", 6, 4)
     assert len(way["maps"]) == 16
 
 
-def test_augmented_pairs_are_the_same_reaction_written_from_any_atom() -> None:
-    mapped.make("train", workers=1)
-    task = Uspto50k()
-    for example in written():
+def test_products_follow_the_reactants_where_the_reaction_is_read_forwards() -> None:
+    plain = list(Uspto50kForward().examples("valid"))
+    assert [(e.inputs["smiles"], e.gold) for e in plain] == [(r.reactants, r.product) for r in rows_of("valid")]
+    mapped.make("valid", workers=1)
+    turn_to("")
+    aligned = list(Uspto50kForward().examples("valid"))
+    assert [e.inputs for e in aligned] == [e.inputs for e in plain]
+    assert [canonical(e.gold) for e in aligned] == [e.gold for e in plain]
+    assert aligned[0].inputs["smiles"] == "CC(=O)O.NCc1ccccc1" and aligned[0].gold == "CC(=O)NCc1ccccc1"
+    assert aligned[1].inputs["smiles"] == "Brc1ccncc1.OB(O)c1ccccc1" and aligned[1].gold == "c1(-c2ccccc2)ccncc1"
+    assert [aligned[i].gold for i in (3, 4)] == [plain[i].gold for i in (3, 4)], "no map to align by"
+
+
+@pytest.mark.parametrize("task", [Uspto50k(), Uspto50kForward()])
+def test_augmented_pairs_are_the_same_reaction_written_from_any_atom(task: AlignedByMaps) -> None:
+    mapped.make("valid", workers=1)
+    for example in task.examples("valid"):
         pairs = [task.augment(example, seed) for seed in range(20)]
         assert pairs == [task.augment(example, seed) for seed in range(20)]
         for pair in pairs:
-            assert canonical(pair.inputs["smiles"]) == example.inputs["smiles"]
+            assert canonical_set(pair.inputs["smiles"]) == example.inputs["smiles"]
             assert canonical_set(pair.gold) == canonical_set(example.gold)
             assert task.verify(pair, f"<answer>{pair.gold}</answer>").score == 1.0
         forms = {pair.inputs["smiles"] for pair in pairs}
-        assert (len(forms) > 2) == (example.id in mapped.usable("train"))
+        assert (len(forms) > 2) == (example.id in mapped.usable("valid"))
 
 
 def test_the_test_split_does_not_look_at_maps() -> None:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from mmai_gym.contracts import SPLITS, Example, Split, Structure, Words
-from mmai_gym.molecules import follow, possible_products
-from mmai_gym.sources import LazySequence, kept, uspto15k, uspto50k
+from mmai_gym.molecules import MappedReaction, follow, possible_products
+from mmai_gym.sources import LazySequence, kept, mapped, uspto15k, uspto50k
 from mmai_gym.sources.derived import derived_column
 from mmai_gym.tasks.base import BaseTask
 from mmai_gym.tasks.reactions import ReactionRow, ReactionTask
-from mmai_gym.tasks.retrosynthesis import embedded_reactions
+from mmai_gym.tasks.retrosynthesis import AlignedByMaps, embedded_reactions
 
 
 class Forward(ReactionTask):
@@ -74,14 +74,17 @@ def number_of_products(reactants: str) -> int:
     return len(possible_products(reactants))
 
 
-class Uspto50kForward(Forward):
+class Uspto50kForward(AlignedByMaps, Forward):
     """USPTO-50k read forwards, without reagents: Dai validation and test sets, reconstructed train (see docs/data.md).
 
-    Training leaves out the rows whose reactants are those of a validation or test reaction with another product.
+    The product is written along the reactants. Training leaves out the rows whose reactants are those of a validation or
+    test reaction with another product.
     """
 
     name = "forward/uspto-50k"
-    sources = ("uspto-50k",)
+
+    def leading(self, reaction: MappedReaction) -> tuple[str, str]:
+        return reaction.reactants, reaction.product
 
     def _rows(self, split: Split) -> Sequence[ReactionRow]:
         return _uspto50k_rows(split)
@@ -103,7 +106,23 @@ def _uspto50k_rows(split: Split) -> tuple[ReactionRow, ...]:
     if split == "train":
         held_out = {row.reactants for part in ("valid", "test") for row in uspto50k.reactions(part)}
         rows = tuple(row for row in rows if row.reactants not in held_out)
-    return tuple(ReactionRow(row.id, row.reactants, row.product, row.reaction_class) for row in rows)
+    along = _along_reactants(split)
+    return tuple(
+        ReactionRow(row.id, row.reactants, along.get(row.id, row.product), row.reaction_class) for row in rows
+    )
+
+
+def _along_reactants(split: Split) -> dict[str, str]:
+    """By row, the product in the order of the canonical reactants; of the reactions that have a map."""
+    found = {id_: stored.reaction for id_, stored in mapped.usable(split).items() if stored.reaction is not None}
+    sides = [f"{reaction.reactants}>>{reaction.product}" for reaction in found.values()]
+    products = derived_column(f"uspto-50k-forward-{split}", "1", sides, product_along_reactants)
+    return dict(zip(found, products, strict=True))
+
+
+def product_along_reactants(reaction: str) -> str:
+    """The product of a mapped reaction `reactants>>product` in the order of its reactants, for a worker to compute."""
+    return follow(*reaction.split(">>"))[1]
 
 
 class Uspto15kForward(Forward):

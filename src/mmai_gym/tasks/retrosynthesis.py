@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from mmai_gym.contracts import SPLITS, DataError, Estimate, Example, Result, Spl
 from mmai_gym.molecules import (
     MappedReaction,
     aligned_to_canonical,
+    follow,
     preferred_cut,
     root_aligned,
 )
@@ -98,44 +100,56 @@ def _embedded_rows(split: Split) -> tuple[ReactionRow, ...]:
     )
 
 
-class Uspto50k(Retrosynthesis):
+class AlignedByMaps(ReactionTask):
+    """A task about the reactions of USPTO-50k, whose answers follow the side shown, atom by atom, where
+    `mmai-gym data map uspto-50k` has been run; training sees that side from any atom."""
+
+    sources = ("uspto-50k",)
+
+    @abstractmethod
+    def leading(self, reaction: MappedReaction) -> tuple[str, str]:
+        """The mapped sides: that which is shown, and that which follows it."""
+
+    def written_with(self, split: Split) -> Mapping[str, Any]:
+        if not mapped.usable(split):
+            return {"answers": "canonical"}
+        counts = mapped.summary(split)
+        return {"answers": "aligned", **{key: counts[key] for key in ("maps", "reactions", "usable")}}
+
+    def check_training(self, split: Split) -> None:
+        if not mapped.usable(split):
+            raise DataError(
+                f"{self.name} is not trained on before its reactions have atom maps, by which an answer follows the "
+                f"order of what is shown; run: {mapped.COMMAND}"
+            )
+
+    def augment(self, example: Example, seed: int) -> Example:
+        maps = mapped.usable(example.split)
+        # A side in random order with an answer that does not follow it teaches nothing (published: 0.9 % top-1 of
+        # retrosynthesis), so a reaction without a map has one written form.
+        reaction = maps[example.id].reaction if example.id in maps else None
+        if reaction is None:
+            return example
+        shown, wanted = follow(*self.leading(reaction), seed)
+        return replace(example, inputs={"smiles": shown}, gold=wanted)
+
+
+class Uspto50k(AlignedByMaps, Retrosynthesis):
     """USPTO-50k with the Dai validation and test sets; train is reconstructed (see docs/data.md), not the official file.
 
-    Where `mmai-gym data map uspto-50k` has been run, the reactants of train and validation are written along the product,
-    and training sees the product from any atom with the reactants following. Questions are the same with it and without.
+    The reactants are written along the product. Questions are the same with maps and without.
     """
 
     name = "retrosynthesis/uspto-50k"
-    sources = ("uspto-50k",)
+
+    def leading(self, reaction: MappedReaction) -> tuple[str, str]:
+        return reaction.product, reaction.reactants
 
     def _rows(self, split: Split) -> Sequence[ReactionRow]:
         return _uspto_rows(split)
 
     def sizes(self) -> dict[str, int]:
         return {split: uspto50k.SIZES[split] for split in SPLITS}
-
-    def written_with(self, split: Split) -> Mapping[str, Any]:
-        if not mapped.usable(split):
-            return {"reactants": "canonical"}
-        counts = mapped.summary(split)
-        return {"reactants": "aligned", **{key: counts[key] for key in ("maps", "reactions", "usable")}}
-
-    def check_training(self, split: Split) -> None:
-        if not mapped.usable(split):
-            raise DataError(
-                f"{self.name} is not trained on before its reactions have atom maps, by which the reactants follow the "
-                f"product's order; run: {mapped.COMMAND}"
-            )
-
-    def augment(self, example: Example, seed: int) -> Example:
-        maps = mapped.usable(example.split)
-        # A random product with reactants that do not follow its order teaches nothing (published: 0.9 % top-1), so a
-        # reaction without a map has one written form.
-        reaction = maps[example.id].reaction if example.id in maps else None
-        if reaction is None:
-            return example
-        product, reactants = root_aligned(reaction, seed)
-        return replace(example, inputs={"smiles": product}, gold=reactants)
 
 
 @kept("uspto-50k")
