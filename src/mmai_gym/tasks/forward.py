@@ -122,7 +122,8 @@ def _along_reactants(split: Split) -> dict[str, str]:
 
 def product_along_reactants(reaction: str) -> str:
     """The product of a mapped reaction `reactants>>product` in the order of its reactants, for a worker to compute."""
-    return follow(*reaction.split(">>"))[1]
+    reactants, product = reaction.split(">>")
+    return follow(reactants, product)[1]
 
 
 class Uspto15kForward(Forward):
