@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -149,6 +150,29 @@ def test_reactants_are_canonical_each_once_and_made_again_or_not(
     ]
 
 
+def test_round_trips_are_made_by_the_model_beside_it_that_the_inference_recipe_names(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "forwards"):
+        shutil.copytree(run / "checkpoint", tmp_path / name)
+    InferenceRecipe(forward="forwards").write(tmp_path / "one")
+    consultant = Consultant(str(tmp_path / "one"))
+    assert consultant._forward.model.folder == (tmp_path / "forwards").resolve()
+    text = "<answer>CC(=O)Cl.Nc1ccc(O)cc1</answer>"
+    monkeypatch.setattr(
+        consultant.model, "predict", lambda examples, n, seed: [Prediction("", (Completion(text),))]
+    )
+    monkeypatch.setattr(
+        consultant._forward.model,
+        "predict",
+        lambda examples, n, seed: [Prediction("", (Completion(f"<answer>{PARACETAMOL}</answer>"),))],
+    )
+    assert [row["round_trip"] for row in consultant.retro(PARACETAMOL)["answers"]] == [True]
+    shutil.rmtree(tmp_path / "forwards")
+    with pytest.raises(UsageError, match="no model called 'forwards'"):
+        Consultant(str(tmp_path / "one")).retro(PARACETAMOL)
+
+
 def test_better_molecules_come_first_and_say_by_how_much(
     consultant: Consultant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,11 +256,12 @@ def test_the_commands(run: Path, tmp_path: Path) -> None:
 
 
 def test_calibration_is_stored_beside_the_weights(run: Path) -> None:
-    done = gym("calibrate", str(run), "--limit", "40", "--json", "--copies", "activity=2")
+    done = gym("calibrate", str(run), "--limit", "40", "--json", "--copies", "activity=2", "--forward", "beside")
     try:
         assert done.returncode == 0, done.stderr
         assert InferenceRecipe.read(run / "checkpoint").model_dump() == json.loads(done.stdout)
         assert json.loads(done.stdout)["temperatures"].keys() == {"functional-groups/embedded/detect"}
+        assert json.loads(done.stdout)["forward"] == "beside"
         done = gym("calibrate", str(run), "--limit", "40", "--json", "--task", "activity")
         assert json.loads(done.stdout)["examples"].keys() <= {"activity/embedded"}
     finally:

@@ -7,6 +7,7 @@ What comes back are plain values, for a terminal, for JSON or for a page: the an
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -94,16 +95,17 @@ class Consultant:
     def retro(self, smiles: str, n: int = 10) -> dict[str, Any]:
         """Sets of reactants that may give the product in one step, best first, as `ask` returns them.
 
-        Each says in `round_trip` whether the model makes the product again from them, if it was taught that as well.
+        Each says in `round_trip` whether the product is made again from them by the model that reads reactions forwards: the
+        one that the inference recipe names, or this one if it was taught that as well.
 
-        Raises: as `ask`.
+        Raises: as `ask`; UsageError where the model that the recipe names is not here.
         """
         found = self._asked(self._only("retrosynthesis"), [{"smiles": smiles}], n, 0)[0]
         found["answers"] = _readable(found["answers"])
-        forward = self._below("forward")
+        forward = self._forward._below("forward")
         if forward and found["answers"]:
             asked = [{"smiles": row["answer"]} for row in found["answers"]]
-            for row, made in zip(found["answers"], self._asked(forward[0], asked, 1, 0), strict=True):
+            for row, made in zip(found["answers"], self._forward._asked(forward[0], asked, 1, 0), strict=True):
                 product = _readable(made["answers"])
                 row["round_trip"] = bool(product) and product[0]["answer"] == canonical_set(smiles)
         return found
@@ -141,6 +143,13 @@ class Consultant:
         return found
 
     # ------------------------------------------------------------------------------------------------- within
+
+    @functools.cached_property
+    def _forward(self) -> Consultant:
+        """Who is asked what a reaction gives."""
+        name = self.inference.forward
+        beside = self.model.folder.parent / name
+        return Consultant(str(beside) if beside.is_dir() else name) if name else self
 
     def _asked(self, task: str, inputs: Sequence[Mapping[str, str]], n: int, seed: int) -> list[dict[str, Any]]:
         needed, molecules = inputs_of(self.questions[task]), smiles_of(self.questions[task])

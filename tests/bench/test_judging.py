@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mmai_gym import tasks
 from mmai_gym.bench import judge_again, render_text, table, to_json
 from mmai_gym.contracts import Completion, Example, Prediction, Reason, Result, UsageError, Verdict
 from mmai_gym.records import RunHeader, RunRecord
+from mmai_gym.tasks.answers import wrap
 from tiny_tasks import FORMS, TinyTask
 
 
@@ -94,3 +96,36 @@ def test_answers_judged_again_carry_the_new_verdicts_and_the_old_texts(
     assert table(out).rows[0].estimate.value == 0.0
     written = out.read_bytes()
     assert judge_again(record, out, Here()).read_bytes() == written  # done is done
+
+
+class Maker:
+    """A forward model that makes the product of every chloride, and of nothing else."""
+
+    name, checksums = "maker", {"model.safetensors": "abc"}
+
+    def predict(self, examples: Sequence[Example], n: int, seed: int) -> list[Prediction]:
+        made = [str(e.gold) if "Cl" in str(e.inputs["smiles"]) else "C" for e in examples]
+        return [Prediction(e.id, (Completion(wrap(text)),)) for e, text in zip(examples, made, strict=True)]
+
+
+def test_round_trips_are_made_anew_by_the_model_that_is_given_and_left_out_where_there_is_none(
+    tmp_path: Path,
+) -> None:
+    task = tasks.get("retrosynthesis/embedded")
+    example = task.examples("test")[0]
+    family = {"name": "r", "tasks": [task.name], "n": 2, "trivial": [], "note": "", "forward": "forward/embedded"}
+    config = {"suite": "s", "model": "m", "families": [family], "split": "test", "limit": None, "forward": "old"}
+    header = RunHeader("bench", config, {task.name: "1"}, {"forward/model.safetensors": "old"}, seeds={"bench": 0})
+    texts = [wrap("CCO.CC(=O)Cl"), wrap("CCO.CC(=O)O")]
+    verdicts = [replace(v, components={"round_trip": 1.0}) for v in (task.verify(example, text) for text in texts)]
+    with RunRecord.open(tmp_path / "r.jsonl", header) as opened:
+        opened.append(
+            "m", Result(example, Prediction(example.id, tuple(map(Completion, texts))), tuple(verdicts)), 0.5
+        )
+    for forward, trips, name in ((None, [None, None], None), (Maker(), [1.0, 0.0], "maker")):
+        out = judge_again(tmp_path / "r.jsonl", tmp_path / f"{name}.jsonl", Here(), forward=forward)
+        found = RunRecord.read(out)
+        ((row,),) = [list(found.rows())]
+        assert [verdict.components.get("round_trip") for verdict in row.verdicts] == trips
+        assert found.header.config.get("forward") == name
+        assert found.header.checksums == ({} if forward is None else {"forward/model.safetensors": "abc"})

@@ -40,6 +40,8 @@ from mmai_gym.tasks.rendering import template_hash
 
 SEQUENCES_PER_CHUNK = 512
 """Completions asked for between two writes to the record."""
+FORWARD = "forward/"
+"""Before the checksums of the model that makes round trips."""
 
 
 class Verifier(Protocol):
@@ -244,11 +246,15 @@ def _header(
             **({"exclusions": excluded} if (excluded := getattr(model, "exclusions", {})) else {}),
         },
         tasks={job.task.name: job.task.version for job in work},
-        checksums=_checksums(model, work)
-        | {f"forward/{k}": v for k, v in getattr(forward, "checksums", {}).items()},
+        checksums=_checksums(model, work) | forward_checksums(forward),
         prompts={"template": template_hash(), **getattr(model, "prompts", {})},
         seeds={"bench": seed},
     )
+
+
+def forward_checksums(forward: Model | None) -> dict[str, str]:
+    """SHA-256 of the weights that make the round trips, as a record names them."""
+    return {f"{FORWARD}{name}": sha for name, sha in getattr(forward, "checksums", {}).items()}
 
 
 def _checksums(model: Model, work: Sequence[Work]) -> dict[str, str]:

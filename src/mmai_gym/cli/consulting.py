@@ -138,6 +138,9 @@ def calibrate_command(
     task: Annotated[
         list[str] | None, typer.Option(metavar="PREFIX", help="Tasks below it only; may be given often.")
     ] = None,
+    forward: Annotated[
+        str, typer.Option(metavar="MODEL", help="Asked whether reactants make the product again.")
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, help="At most so many validation examples of each task.")] = 500,
     as_json: JsonOption = False,
 ) -> None:
@@ -152,7 +155,7 @@ def calibrate_command(
     consultant = _consultant(model)
     names = [name for prefix in task or [""] for name in consultant.taught(prefix)]
     with progress_bar() as progress:
-        found = calibrate(consultant.model, list(dict.fromkeys(names)), forms, limit, progress)
+        found = calibrate(consultant.model, list(dict.fromkeys(names)), forms, limit, progress, forward)
     path = found.write(consultant.model.folder)
     if as_json:
         print_json(found.model_dump())

@@ -11,6 +11,11 @@ import typer
 from mmai_gym.cli.plumbing import JsonOption, app, print_json, progress_bar, run_folder, stderr
 from mmai_gym.contracts import UsageError
 
+Forward = Annotated[
+    str,
+    typer.Option(metavar="MODEL", help="Makes products of proposed reactants again, where the suite asks."),
+]
+
 
 @app.command()
 def train(
@@ -47,10 +52,7 @@ def bench(
             metavar="KEY=VALUE", help="How it is asked, such as shots=4; more for endpoints. May be given often."
         ),
     ] = None,
-    forward: Annotated[
-        str,
-        typer.Option(metavar="MODEL", help="Makes products of proposed reactants again, where the suite asks."),
-    ] = "",
+    forward: Forward = "",
     out: Annotated[Path, typer.Option(help="Record file.")] = Path(),
     as_json: JsonOption = False,
 ) -> None:
@@ -102,13 +104,16 @@ def score(
 def judge(
     record: Annotated[Path, typer.Argument(help="A run record, .jsonl or .jsonl.gz.")],
     out: Annotated[Path, typer.Option(help="The new record, .jsonl.")],
+    forward: Forward = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Judge the answers of a record again, by the verifiers of this gym, into a new record; no inference."""
+    """Judge the answers of a record again, by the verifiers of this gym, into a new record; the model is not asked again."""
     from mmai_gym import bench as room
+    from mmai_gym import models
 
+    maker = models.load_model(forward) if forward else None
     with progress_bar() as progress:
-        room.judge_again(record, out, progress=progress)
+        room.judge_again(record, out, progress=progress, forward=maker)
     _print_table(out, as_json)
     stderr.print(f"record: {out}", markup=False)
 

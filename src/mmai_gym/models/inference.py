@@ -51,6 +51,9 @@ class InferenceRecipe(BaseModel):
     """By task: half of the 90 % interval of a number, in spreads."""
     examples: dict[str, int] = Field(default={})
     """By task: the validation examples behind its figure."""
+    forward: str = ""
+    """The model that reads reactions forwards, for round trips: the name of a checkpoint beside this one, or what
+    `load_model` takes; '' for the model itself."""
 
     @classmethod
     def read(cls, folder: Path) -> InferenceRecipe:
@@ -95,16 +98,22 @@ class InferenceRecipe(BaseModel):
 
 
 def calibrate(
-    model: Model, names: Sequence[str], copies: Mapping[str, int], limit: int, progress: Progress
+    model: Model,
+    names: Sequence[str],
+    copies: Mapping[str, int],
+    limit: int,
+    progress: Progress,
+    forward: str = "",
 ) -> InferenceRecipe:
     """Fit temperatures and intervals on at most `limit` validation examples of each task that asks for a class or a number.
 
-    A task without enough of them, or whose answers the model does not give as a distribution, gets none.
+    A task without enough of them, or whose answers the model does not give as a distribution, gets none. `copies` and
+    `forward` are taken over as they are.
 
     Raises:
         DataError: the data of a task are missing.
     """
-    recipe = InferenceRecipe(copies=dict(copies))
+    recipe = InferenceRecipe(copies=dict(copies), forward=forward)
     temperatures: dict[str, float] = {}
     stretches: dict[str, float] = {}
     examples: dict[str, int] = {}
