@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+
+import pytest
 
 from mmai_gym.bench.round_trip import with_round_trips
 from mmai_gym.contracts import Completion, Example, Prediction, Reason, Result, Verdict
@@ -38,6 +41,26 @@ def test_an_answer_that_gives_the_product_again_is_marked() -> None:
     model = Amides()
     (told,) = with_round_trips([result], model, "forward/embedded", seed=0)
     assert [verdict.components.get("round_trip") for verdict in told.verdicts] == [0.0, 1.0, 1.0, None, None]
+    assert all(v.components["return_probability"] == v.components["round_trip"] for v in told.verdicts[:3])
     assert all(v.components["overlap"] == 0.5 for v in told.verdicts[:4])
     assert sorted(model.asked) == ["CC(=O)Cl.CCN", "CC(=O)O.CCN"]  # two spellings of one set are one question
     assert told.prediction == result.prediction
+
+
+def test_all_ways_to_write_the_product_count_where_the_forward_model_gives_probabilities() -> None:
+    class Sure:
+        name = "sure"
+
+        def predict(self, examples: Sequence[Example], n: int, seed: int) -> list[Prediction]:
+            said = (("CCC", 0.5), ("CCNC(C)=O", 0.2), ("CC(=O)NCC", 0.1), ("?", 0.1))
+            completions = tuple(Completion(f"<answer>{text}</answer>", math.log(p)) for text, p in said)
+            return [Prediction(example.id, completions) for example in examples]
+
+    text = "CC(=O)Cl.CCN"
+    result = Result(
+        EXAMPLE,
+        Prediction("x", (Completion(f"<answer>{text}</answer>"),)),
+        (Verdict(1.0, Reason.CORRECT, text, {}),),
+    )
+    (told,) = with_round_trips([result], Sure(), "forward/embedded", seed=0)
+    assert told.first.components == {"round_trip": 0.0, "return_probability": pytest.approx(0.3)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -34,6 +35,8 @@ def test_votes_add_up_over_written_forms_and_ranks() -> None:
     # B: 1/2 + 1 + 1 = 2.5; A: 1 + 1/2 = 1.5; C: 1/3.
     found = merged("x", [answers("CCO", "CCN", "CCC"), answers("NCC", "OCC"), answers("C(C)N")], 10)
     assert [c.text for c in found.completions] == [f"<answer>{s}</answer>" for s in ("CCN", "CCO", "CCC")]
+    shares = [math.exp(c.logprob) for c in found.completions if c.logprob is not None]
+    assert shares == pytest.approx([2.5 / 3, 1.5 / 3, 1 / 9])
 
 
 def test_repeats_and_invalid_answers_cost_no_rank_and_order_of_a_set_means_nothing() -> None:

@@ -126,13 +126,15 @@ def test_the_page_asks_what_was_taught_last_and_says_what_may_be_forgotten() -> 
         in page
     )
     assert "Only earlier rounds taught admet, retrosynthesis" in page
+    page = _asking("forwards", {"questions": {"forward/toy": [molecule, structure]}})
+    assert '    mmai-gym ask forward/toy smiles="CC(=O)Cl.Nc1ccc(O)cc1" --model checkpoints/forwards' in page
 
 
 def test_its_page_tells_of_records_about_its_own_weights_alone(trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "small"
     ship(trained, out)
     before = file_sha256(out / "model.safetensors")
-    InferenceRecipe(copies={"admet": 3}).write(out)
+    InferenceRecipe(copies={"admet": 3}, forward="other").write(out)
     records = [tmp_path / "run.jsonl", tmp_path / "shipped.jsonl"]
     for folder, record in zip((trained, out), records, strict=True):
         run(load_model(str(folder)), SUITE, record, limit=5)
@@ -142,6 +144,7 @@ def test_its_page_tells_of_records_about_its_own_weights_alone(trained: Path, tm
     page = (out / "README.md").read_text(encoding="utf-8")
     assert "| functional-groups/embedded/detect | accuracy | 5 |" in page
     assert "`admet` in 3" in page, "what was fitted to the shipped weights stays"
+    assert "Round trips are made by `other`." in page
     model, tokenizer = checkpoint.load(out)
     next(model.parameters()).data.add_(1.0)
     other = checkpoint.save(tmp_path / "other", model, tokenizer, checkpoint.read_card(out))

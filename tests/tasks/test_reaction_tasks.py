@@ -19,11 +19,12 @@ from mmai_gym.contracts import (
     Result,
     Split,
     Structure,
+    Verdict,
     Words,
 )
 from mmai_gym.molecules import canonical, canonical_set, heavy_atoms, possible_products, randomized
 from mmai_gym.tasks.answers import wrap
-from mmai_gym.tasks.reactions import ReactionTask
+from mmai_gym.tasks.reactions import ReactionTask, reranked
 from mmai_gym.tasks.rendering import chat_prompt, compact_prompt
 from mmai_gym.tasks.retrosynthesis import HEAVY_ATOM, embedded_reactions
 
@@ -184,6 +185,35 @@ def test_round_trips_are_counted_where_verdicts_carry_them_and_not_made_up() -> 
     )
     metrics = tasks.get(RETRO.task).score([Result(first.example, first.prediction, verdicts), second])
     assert [metrics[f"round_trip_top_{k}"].value for k in (1, 3)] == [0.0, 0.5]
+
+
+def back(text: str, logprob: float | None, probability: float | None) -> tuple[Completion, Verdict]:
+    verdict = tasks.get(RETRO.task).verify(RETRO, wrap(text))
+    told = (
+        {} if probability is None else {"round_trip": float(probability > 0.5), "return_probability": probability}
+    )
+    return Completion(wrap(text), logprob), replace(verdict, components=dict(verdict.components) | told)
+
+
+@pytest.mark.parametrize(
+    ("answers", "order"),
+    [
+        ([("C", -1.0, 0.0), ("CCN.CC(=O)Cl", -1.5, 0.9), ("CC", -3.0, 1.0)], [1, 0, 2]),  # 0.25 log 0.01 is -1.15
+        ([("C", -1.0, 0.0), ("CCN.CC(=O)Cl", -2.3, 1.0)], [0, 1]),
+        ([("C", None, 0.0), ("CC", None, 0.0), ("CCN.CC(=O)Cl", None, 1.0)], [2, 0, 1]),  # log 3 is 1.10
+        ([("C", -1.0, 0.5), ("C1C", -0.9, None)], [0, 1]),
+    ],
+)  # fmt: skip
+def test_an_answer_gains_by_the_probability_that_it_gives_the_product(
+    answers: list[tuple[str, float | None, float | None]], order: list[int]
+) -> None:
+    completions, verdicts = zip(*(back(*answer) for answer in answers), strict=True)
+    found = Result(RETRO, Prediction(RETRO.id, completions), verdicts)
+    assert [completions.index(one) for one in reranked(found).prediction.completions] == order
+    assert [verdicts.index(one) for one in reranked(found).verdicts] == order
+    metrics = tasks.get(RETRO.task).score([found])
+    assert metrics["top_1"].value == 0.0
+    assert metrics["reranked_top_1"].value == float(verdicts[order[0]].score == 1.0)
 
 
 # ------------------------------------------------------------------ questions

@@ -7,18 +7,21 @@ have been trained on the test reactions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mmai_gym.contracts import Example, InvalidMolecule, Model, Result
+from mmai_gym.contracts import Example, InvalidMolecule, Model, Prediction, Result
 from mmai_gym.molecules import canonical_set
 from mmai_gym.tasks.answers import extract_answer
 
-COMPONENT = "round_trip"
+FORMS = 5
+"""Answers that the forward model is asked for: a product may be written in several ways."""
 
 
 def with_round_trips(results: Sequence[Result], forward: Model, task: str, seed: int) -> list[Result]:
-    """The results, each readable answer's verdict with the component `round_trip`: 1 where `forward` gives the product.
+    """The results, each readable answer's verdict with two components more: `round_trip`, 1 where the first answer of
+    `forward` is the product, and `return_probability`, the probability of the product among its FORMS best answers.
 
     Args:
         results: of one task whose question shows a product and whose answers are sets of reactants.
@@ -32,20 +35,26 @@ def with_round_trips(results: Sequence[Result], forward: Model, task: str, seed:
                 inputs = {"smiles": reactants}
                 id_ = f"{result.example.id}-{len(asked)}"
                 asked.setdefault((product, reactants), Example(id_, task, result.example.split, inputs, product))
-    predictions = forward.predict(list(asked.values()), 1, seed) if asked else []
-    made = {
-        key: float(any(_canonical(c.text) == key[0] for c in prediction.completions[:1]))
-        for key, prediction in zip(asked, predictions, strict=True)
-    }
+    predictions = forward.predict(list(asked.values()), FORMS, seed) if asked else []
+    made = {key: _made(key[0], prediction) for key, prediction in zip(asked, predictions, strict=True)}
     return [_told(result, made) for result in results]
 
 
-def _told(result: Result, made: dict[tuple[str, str], float]) -> Result:
+def _made(product: str, prediction: Prediction) -> dict[str, float]:
+    """What the forward model says of one proposal. Without log-probabilities, its first answer is all that is known."""
+    hits = [_canonical(c.text) == product for c in prediction.completions]
+    first = float(hits[:1] == [True])
+    logprobs = [c.logprob for c in prediction.completions]
+    known = [math.exp(logprob) for logprob, hit in zip(logprobs, hits, strict=True) if hit and logprob is not None]
+    return {"round_trip": first, "return_probability": first if None in logprobs else min(1.0, sum(known))}
+
+
+def _told(result: Result, made: dict[tuple[str, str], dict[str, float]]) -> Result:
     product = canonical_set(str(result.example.inputs["smiles"]))
     verdicts = tuple(
         verdict
         if reactants is None
-        else replace(verdict, components={**verdict.components, COMPONENT: made[product, reactants]})
+        else replace(verdict, components={**verdict.components, **made[product, reactants]})
         for verdict, reactants in zip(result.verdicts, _readable(result), strict=True)
     )
     return replace(result, verdicts=verdicts)

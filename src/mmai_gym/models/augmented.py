@@ -7,6 +7,7 @@ that of the plain model and not in its place.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -46,7 +47,8 @@ def merged(example_id: str, predictions: Sequence[Prediction], n: int) -> Predic
 
     Probabilities are averaged as logits, values as they are. Texts are merged by votes: an answer at rank r of a written
     form, counted from 0 among its distinct readable ones, gets 1 / (1 + r) of a vote (Zhong et al., Chemical Science 13,
-    9023, 2022); of equal votes the one met first comes first, and what is handed out is canonical.
+    9023, 2022); of equal votes the one met first comes first, and what is handed out is canonical, with the logarithm of its
+    share of the votes for a log-probability.
     """
     if all(prediction.probabilities for prediction in predictions):
         return _averaged_choice(example_id, predictions, n)
@@ -57,7 +59,8 @@ def merged(example_id: str, predictions: Sequence[Prediction], n: int) -> Predic
         for rank, answer in enumerate(_distinct(prediction.completions)):
             votes[answer] += 1.0 / (1.0 + rank)
     best = sorted(votes, key=lambda answer: -votes[answer])[:n]
-    return Prediction(example_id, tuple(Completion(wrap(answer)) for answer in best) or (Completion(""),))
+    told = (Completion(wrap(answer), math.log(votes[answer] / len(predictions))) for answer in best)
+    return Prediction(example_id, tuple(told) or (Completion(""),))
 
 
 def _averaged_choice(example_id: str, predictions: Sequence[Prediction], n: int) -> Prediction:

@@ -103,7 +103,7 @@ def _summary(card: Mapping[str, Any], taught: Mapping[str, Any]) -> str:
     )
 
 
-_MOLECULE = '"CC(=O)Nc1ccc(O)cc1"'
+_MOLECULE, _REACTANTS = '"CC(=O)Nc1ccc(O)cc1"', '"CC(=O)Cl.Nc1ccc(O)cc1"'
 _COMMANDS: Mapping[str, Callable[[str, Prototype], bool]] = {
     "predict": lambda task, question: (
         inputs_of(question) == ["smiles"] and any(span["kind"] in ("choice", "number") for span in question)
@@ -123,7 +123,7 @@ def _asking(name: str, card: Mapping[str, Any]) -> str:
         if any(asks(task, question) for task, question in last.items())
     ]
     if not commands:
-        commands = [f"ask {task} {_inputs(question)}" for task, question in last.items()]
+        commands = [f"ask {task} {_inputs(task, question)}" for task, question in last.items()]
     lines = "\n".join(f"    mmai-gym {command} --model checkpoints/{name}" for command in commands)
     lost = sorted({_job(task) for one in earlier for task in one} - set(map(_job, last)))
     notes = f"Only earlier rounds taught {', '.join(lost)}; that may be forgotten.\n\n" if lost else ""
@@ -136,8 +136,9 @@ def _asking(name: str, card: Mapping[str, Any]) -> str:
 without the gym. `card.json` holds what each task asks, token for token."""
 
 
-def _inputs(question: Prototype) -> str:
-    return " ".join(f"{one}={_MOLECULE if one == 'smiles' else one.upper()}" for one in inputs_of(question))
+def _inputs(task: str, question: Prototype) -> str:
+    smiles = _REACTANTS if task.startswith("forward/") else _MOLECULE
+    return " ".join(f"{one}={smiles if one == 'smiles' else one.upper()}" for one in inputs_of(question))
 
 
 def _job(task: str) -> str:
@@ -287,6 +288,7 @@ def _inference(inference: InferenceRecipe) -> str:
     return (
         f"Written forms of a question: {copies}. Calibrated on validation examples: probabilities of "
         f"{len(inference.temperatures)} tasks, intervals of {len(inference.stretches)}."
+        + (f" Round trips are made by `{inference.forward}`." if inference.forward else "")
     )
 
 

@@ -10,7 +10,7 @@ does the same before it answers. The first rank is affected by invalid candidate
 
 `top_k_stereo_blind` forgives stereo: both sets are compared without it. Where verdicts carry `round_trip` (whether a model
 of the forward reaction makes the product of the answer again; Schwaller et al. 2020), `round_trip_top_k` is the share of
-examples with such an answer among the first k, and `reranked_top_k` is `top_k` with those answers moved to the front.
+examples with such an answer among the first k, and `reranked_top_k` is `top_k` with the answers in the order of `reranked`.
 
 The class of a reaction is unknown to the model. Where a source knows it, it stands in the example's `reaction_class`,
 which no question shows, and `top_1_class_N` is the accuracy within that class.
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import random
 import re
 from abc import abstractmethod
@@ -142,7 +143,7 @@ class ReactionTask(BaseTask):
         for component, name in COMPONENT_RATES.items():
             metrics |= self.component_rates(results, component, name)
         if any(name.startswith("round_trip") for name in metrics):
-            again = [_round_trips_first(result) for result in results]
+            again = [reranked(result) for result in results]
             metrics |= {f"reranked_top_{k}": exact_rate(again, k, self.clusters) for k in ranks(results)}
         return metrics | structure_metrics(results) | _by_class(results)
 
@@ -162,17 +163,27 @@ class ReactionTask(BaseTask):
         }
 
 
-def _round_trips_first(result: Result) -> Result:
-    """The result with answers that come back before those that do not, each in their order."""
-    order = sorted(
-        range(len(result.verdicts)), key=lambda i: -result.verdicts[i].components.get("round_trip", 0.0)
-    )
+def reranked(result: Result) -> Result:
+    """The result with its answers ordered by how likely they are and how likely they are to give the product.
+
+    That is log p(answer) + RETURN_WEIGHT log(p(product | answer) + RETURN_FLOOR), with the second p from the verdict's
+    `return_probability`. An answer without a log-probability counts by its rank, as 1 / (1 + rank) in votes.
+    """
+    pairs = enumerate(zip(result.prediction.completions, result.verdicts, strict=True))
+    scores = [
+        (-math.log1p(rank) if completion.logprob is None else completion.logprob)
+        + RETURN_WEIGHT * math.log(verdict.components.get("return_probability", 0.0) + RETURN_FLOOR)
+        for rank, (completion, verdict) in pairs
+    ]
+    order = sorted(range(len(scores)), key=lambda i: -scores[i])
     completions = tuple(result.prediction.completions[i] for i in order)
-    return Result(
-        result.example,
-        replace(result.prediction, completions=completions),
-        tuple(result.verdicts[i] for i in order),
-    )
+    verdicts = tuple(result.verdicts[i] for i in order)
+    return replace(result, prediction=replace(result.prediction, completions=completions), verdicts=verdicts)
+
+
+RETURN_WEIGHT, RETURN_FLOOR = 0.25, 0.01
+"""Chosen on 300 validation products of USPTO-50k with the flagship. A beam cannot tell the probabilities below the floor,
+and a forward model is wrong too often for its word to weigh as much as the first one's."""
 
 
 COMPONENT_RATES = {"stereo_blind": "top_{k}_stereo_blind", "round_trip": "round_trip_top_{k}"}
