@@ -134,7 +134,11 @@ class Figures:
         """Of the records that are there."""
         specialists = [
             "templates",
-            *(f"{which}-{model}" for which in ("cold-drug", "pairs") for model in PAIR_MODELS),
+            *(
+                f"{which}-{model}"
+                for which in ("cold-drug", "random-pairs", "kiba-cold-drug")
+                for model in PAIR_MODELS
+            ),
         ]
         paths = [path for model in (TRUNK, MAKER, *FORKS) for path in records(model)]
         paths += [RESULTS / f"{name}.jsonl.gz" for name in specialists]
