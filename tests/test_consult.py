@@ -134,7 +134,7 @@ def test_reactants_are_canonical_each_once_and_made_again_or_not(
     def answers(examples: list[Example], n: int, seed: int) -> list[Prediction]:
         (first, *_) = examples
         if first.task == "retrosynthesis/embedded":
-            texts = ["Nc1ccc(O)cc1.CC(=O)Cl", "CC(Cl)=O.Nc1ccc(O)cc1", "C1CC", "CC(=O)O.Nc1ccc(O)cc1"]
+            texts = ["Nc1ccc(O)cc1.CC(=O)Cl", "CC(Cl)=O.Nc1ccc(O)cc1", "C1CC", "CC(=O)O.Nc1ccc(O)cc1", PARACETAMOL]
             return [Prediction(first.id, tuple(Completion(f"<answer>{text}</answer>", -1.0) for text in texts))]
         made = {canonical_set("CC(=O)Cl.Nc1ccc(O)cc1"): "Oc1ccc(NC(C)=O)cc1"}
         return [

@@ -93,7 +93,8 @@ class Consultant:
         ]
 
     def retro(self, smiles: str, n: int = 10) -> dict[str, Any]:
-        """Sets of reactants that may give the product in one step, best first, as `ask` returns them.
+        """Sets of reactants that may give the product in one step, best first, as `ask` returns them. Those that hold the
+        product itself are left out.
 
         Each says in `round_trip` whether the product is made again from them by the model that reads reactions forwards: the
         one that the inference recipe names, or this one if it was taught that as well.
@@ -101,13 +102,14 @@ class Consultant:
         Raises: as `ask`; UsageError where the model that the recipe names is not here.
         """
         found = self._asked(self._only("retrosynthesis"), [{"smiles": smiles}], n, 0)[0]
-        found["answers"] = _readable(found["answers"])
+        wanted = canonical_set(found["inputs"]["smiles"])
+        found["answers"] = [row for row in _readable(found["answers"]) if wanted not in row["answer"].split(".")]
         forward = self._forward._below("forward")
         if forward and found["answers"]:
             asked = [{"smiles": row["answer"]} for row in found["answers"]]
             for row, made in zip(found["answers"], self._forward._asked(forward[0], asked, 1, 0), strict=True):
                 product = _readable(made["answers"])
-                row["round_trip"] = bool(product) and product[0]["answer"] == canonical_set(smiles)
+                row["round_trip"] = bool(product) and product[0]["answer"] == wanted
         return found
 
     def optimize(self, smiles: str, goal: str, n: int = 20) -> dict[str, Any]:

@@ -31,8 +31,8 @@ class Amides:
 
 
 def test_an_answer_that_gives_the_product_again_is_marked() -> None:
-    texts = ["CC(=O)O.CCN", "CCN.CC(=O)Cl", "CC(=O)Cl.NCC", "C1CC", "?"]
-    verdicts = [Verdict(0.0, Reason.WRONG, text, {"overlap": 0.5}) for text in texts[:4]]
+    texts = ["CC(=O)O.CCN", "CCN.CC(=O)Cl", "CC(=O)Cl.NCC", "CC(=O)NCC.Cl", "C1CC", "?"]
+    verdicts = [Verdict(0.0, Reason.WRONG, text, {"overlap": 0.5}) for text in texts[:5]]
     result = Result(
         EXAMPLE,
         Prediction("x", tuple(Completion(f"<answer>{text}</answer>") for text in texts)),
@@ -40,9 +40,9 @@ def test_an_answer_that_gives_the_product_again_is_marked() -> None:
     )
     model = Amides()
     (told,) = with_round_trips([result], model, "forward/embedded", seed=0)
-    assert [verdict.components.get("round_trip") for verdict in told.verdicts] == [0.0, 1.0, 1.0, None, None]
-    assert all(v.components["return_probability"] == v.components["round_trip"] for v in told.verdicts[:3])
-    assert all(v.components["overlap"] == 0.5 for v in told.verdicts[:4])
+    assert [verdict.components.get("round_trip") for verdict in told.verdicts] == [0.0, 1.0, 1.0, 0.0, None, None]
+    assert all(v.components["return_probability"] == v.components["round_trip"] for v in told.verdicts[:4])
+    assert all(v.components["overlap"] == 0.5 for v in told.verdicts[:5])
     assert sorted(model.asked) == ["CC(=O)Cl.CCN", "CC(=O)O.CCN"]  # two spellings of one set are one question
     assert told.prediction == result.prediction
 

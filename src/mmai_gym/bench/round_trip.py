@@ -31,13 +31,16 @@ def with_round_trips(results: Sequence[Result], forward: Model, task: str, seed:
     for result in results:
         product = canonical_set(str(result.example.inputs["smiles"]))
         for reactants in _readable(result):
-            if reactants is not None:
+            if reactants is not None and product not in reactants.split("."):
                 inputs = {"smiles": reactants}
                 id_ = f"{result.example.id}-{len(asked)}"
                 asked.setdefault((product, reactants), Example(id_, task, result.example.split, inputs, product))
     predictions = forward.predict(list(asked.values()), FORMS, seed) if asked else []
     made = {key: _made(key[0], prediction) for key, prediction in zip(asked, predictions, strict=True)}
     return [_told(result, made) for result in results]
+
+
+_COPY = {"round_trip": 0.0, "return_probability": 0.0}
 
 
 def _made(product: str, prediction: Prediction) -> dict[str, float]:
@@ -54,7 +57,7 @@ def _told(result: Result, made: dict[tuple[str, str], dict[str, float]]) -> Resu
     verdicts = tuple(
         verdict
         if reactants is None
-        else replace(verdict, components={**verdict.components, **made[product, reactants]})
+        else replace(verdict, components={**verdict.components, **made.get((product, reactants), _COPY)})
         for verdict, reactants in zip(result.verdicts, _readable(result), strict=True)
     )
     return replace(result, verdicts=verdicts)
