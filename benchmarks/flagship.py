@@ -1,13 +1,14 @@
 """The flagship measured: the runs behind docs/flagship.md, the page itself, and a second look at it.
 
-    python benchmarks/flagship.py measure flagship            # or a fork (flagship-davis-random, ...), into runs/
+    python benchmarks/flagship.py measure flagship            # or a fork (flagship-davis-random, ...), or a twin, into runs/
     python benchmarks/flagship.py page                        # every table of docs/flagship.md, from docs/results
     python benchmarks/flagship.py again --items 200           # asks the shipped checkpoint again and compares
     python benchmarks/flagship.py base-rates                  # a rule of the read-out, on validation questions
 
 - measure: the trunk answers the suite `flagship`, a record for each family, with the fork that reads reactions forwards for
   the round trips; that fork answers the forward task, and another one the test sets of its own splits, beside the baselines
-  that the suite `activity` calls trivial.
+  that the suite `activity` calls trivial; the weights of the first round and their twin answer what the trunk does, each
+  question once and by themselves.
   Stopped, it goes on; two families can be measured at the same time, each on a core of its own.
 - page: no inference; what stands between the marks of a table is written anew.
 - again: the same test questions, at most so many of each task and each in one written form, to the checkpoints that are
@@ -57,6 +58,9 @@ FORKS = {
 """What each is asked. A drug lies on the same side of the cold split in both sets; the random ones would tell each other."""
 MAKER, FORWARD = "flagship-forward", "forward/uspto-50k"
 """The fork that reads reactions forwards, for round trips, and what it is asked."""
+FIRST, TWIN = "flagship-first", "flagship-twin"
+"""The trunk after its first round, and the transformer that was shown the same tokens in the same order."""
+TWIN_LOG = RESULTS / f"{TWIN}-log.jsonl"
 PAIR_MODELS = "pair-boosting", "kronrls"
 RETRO, BDQ = "retrosynthesis/uspto-50k", "optimization/mumo/bdq"
 RIVAL = "TxGemma-27B"
@@ -81,7 +85,10 @@ def suites_of(model: str) -> dict[str, bench.Suite]:
         return {MAKER: bench.Suite(name=MAKER, baselines=family.trivial, family=(family,))}
     whole = bench.load_suite("flagship")
     named = {f"{model}-{family.name.replace('/', '-')}": family for family in whole.families}
-    return {name: whole.model_copy(update={"name": name, "families": (family,)}) for name, family in named.items()}
+    found = {
+        name: whole.model_copy(update={"name": name, "families": (family,)}) for name, family in named.items()
+    }
+    return found if model == TRUNK else {name: once(suite) for name, suite in found.items()}
 
 
 def measure(
@@ -128,6 +135,8 @@ class Figures:
     untaught: Mapping[str, float]
     """Balanced accuracy of FGBench's yes-or-no tasks on the questions that show no molecule of TDC's training part, where
     these have both answers."""
+    twins: Mapping[str, bench.Comparison]
+    """By task: the trunk after its first round against its twin."""
 
     @classmethod
     def read(cls) -> Figures:
@@ -147,7 +156,11 @@ class Figures:
             for row in bench.table(path).rows if path.is_file() else ():
                 found.setdefault((row.task, row.metric, row.model), row.estimate)
         blend, taught = (json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in ("blend", "taught"))
-        return cls(found, blend, taught, dict(untaught(taught["questions_with_a_molecule_of_tdc"])))
+        # One family at a time: p-values are adjusted within it.
+        pairs = zip(records(FIRST), records(TWIN), strict=True)
+        compared = [bench.compare(*(bench.contestant([path]) for path in pair)) for pair in pairs]
+        twins = {row.task: row for rows in compared for row in rows}
+        return cls(found, blend, taught, dict(untaught(taught["questions_with_a_molecule_of_tdc"])), twins)
 
     def estimate(self, task: str, metric: str, model: str) -> Estimate | None:
         """One number with its interval; None where it was not measured."""
@@ -491,6 +504,41 @@ def learning(figures: Figures) -> str:
     return rows_of(("round", "tokens, M", *CURVES), *rows)
 
 
+def twin_learning(figures: Figures) -> str:
+    """The first round beside its twin, after the same tokens."""
+    rows = []
+    for (seen, mine), (as_many, theirs) in zip(curve(LOGS[0]), curve(TWIN_LOG), strict=True):
+        assert seen == as_many, "the twin was not shown the same tokens"
+        pairs = zip(mine, theirs, strict=True)
+        rows.append((f"{seen:.1f}", *(f"{one:.3f} / {other:.3f}" for one, other in pairs)))
+    return rows_of(("tokens, M", *CURVES), *rows)
+
+
+def twin(figures: Figures) -> str:
+    """The first round against its twin on the test questions: a task in a row, or a family of many."""
+    rows = []
+    for what, names in (
+        ("retrosynthesis", [RETRO]),
+        ("optimization, MuMO BDQ", [BDQ]),
+        *((name, [name]) for name in tasks.match("functional-groups/embedded")),
+        ("FGBench, yes or no", clean_booleans()),
+        ("FGBench, values", sorted({*tasks.match("functional-groups/fgbench-clean")} - {*clean_booleans()})),
+        ("ADMET", tasks.match("admet")),
+    ):
+        found = [figures.twins[name] for name in names]
+        better = [sum(one.better == who for one in found) for who in (FIRST, TWIN)]
+        numbers = ("–", "–", "–")
+        if len(found) == 1:
+            change = found[0].difference
+            difference = f"{change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"
+            numbers = (f"{found[0].first:.3f}", f"{found[0].second:.3f}", difference)
+        rows.append(
+            (what, found[0].metric if len(found) == 1 else "", *numbers, str(len(found)), *map(str, better))
+        )
+    head = ("", "metric", "LFM", "twin", "difference", "tasks", "LFM better", "twin better")
+    return rows_of(head, *rows)
+
+
 TABLES = {
     "aims": aims,
     "learning": learning,
@@ -501,6 +549,8 @@ TABLES = {
     "activity": activity,
     "groups": groups,
     "taught": taught,
+    "twin": twin,
+    "twin-learning": twin_learning,
 }
 
 
