@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mmai_gym import stats
 from mmai_gym.contracts import DataError, UsageError
 from mmai_gym.stats import intervals
+from mmai_gym.stats.arrays import mean_or_nan
 from mmai_gym.stats.metrics import COUNTED
 
 QUIET = settings(derandomize=True, deadline=None, max_examples=60)
@@ -159,10 +160,32 @@ def test_a_metric_counted_from_draws_is_that_of_the_resample(
         y = (y > y.mean()).astype(float)
     labels = np.arange(len(y)) % 3 if grouped else None
     sides = [[y, p], [y, p[::-1]]]
+    if metric is mean_or_nan:
+        sides = [[p], [y]]
     quick = intervals._draws(metric, sides, labels, stats.Resampling(20, seed=5))
-    resamples = list(intervals._resamples(len(y), labels, stats.Resampling(20, seed=5)))
-    slow = [[metric(truth[i], guess[i]) for i in resamples] for truth, guess in sides]
+    slow = [
+        [metric(*(column[i] for column in side)) for i in resamples(len(y), labels, 20, seed=5)] for side in sides
+    ]
     np.testing.assert_allclose(quick, slow, rtol=1e-14)
+
+
+def resamples(size: int, labels: np.ndarray | None, count: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """Positions of items drawn one resample after the other, as a textbook has it."""
+    rng = np.random.default_rng(seed)
+    groups = np.arange(size) if labels is None else labels
+    names = np.unique(groups)
+    for _ in range(count):
+        drawn = names[rng.integers(0, len(names), len(names))]
+        yield np.concatenate([np.flatnonzero(groups == name) for name in drawn])
+
+
+def test_resamples_are_counted_some_at_a_time_and_are_the_same_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    y = np.random.default_rng(0).normal(size=50)
+    expected = [float(np.mean(y[i])) for i in resamples(50, np.arange(50) // 3, 100)]
+    for some in (1, 120, 10**6):
+        monkeypatch.setattr(intervals, "_AT_ONCE", some)
+        found = intervals._draws(mean_or_nan, [[y]], np.arange(50) // 3, stats.Resampling(100))
+        np.testing.assert_allclose(found[0], expected, rtol=1e-13)
 
 
 NAN = math.nan
@@ -308,12 +331,12 @@ def test_clusters_widen_the_interval_and_count_as_the_independent_units() -> Non
 
 def test_resampling_by_cluster_takes_whole_clusters() -> None:
     labels = np.array(["b", "a", "b", "c", "a", "b"])
-    for index in intervals._resamples(6, labels, stats.Resampling(50, seed=3)):
-        drawn, counts = np.unique(index, return_counts=True)
-        by_label = {label: set(counts[labels[drawn] == label]) for label in np.unique(labels[drawn])}
+    weights = np.concatenate(list(intervals._weights(6, labels, stats.Resampling(50, seed=3))))
+    assert len(weights) == 50
+    for often in weights:
+        by_label = {label: set(often[labels == label]) for label in np.unique(labels)}
         assert all(len(times) == 1 for times in by_label.values())
-        for label in by_label:
-            assert set(np.flatnonzero(labels == label)) <= set(drawn)
+        assert sum(times.pop() for times in by_label.values()) == len(by_label)
 
 
 def test_bootstrap_is_deterministic_and_follows_the_seed() -> None:
@@ -382,7 +405,7 @@ def test_a_paired_difference_of_concordance_indices_comes_from_the_same_resample
     )
     draws = [
         stats.concordance_index(y[i], a[i]) - stats.concordance_index(y[i], b[i])
-        for i in intervals._resamples(60, clusters, stats.Resampling(200))
+        for i in resamples(60, clusters, 200)
     ]
     assert (result.estimate.low, result.estimate.high) == tuple(np.quantile(draws, (0.025, 0.975)))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from mmai_gym.stats.arrays import NAN, FloatArray, IndexArray, has_nan
+from mmai_gym.stats.arrays import FloatArray, IndexArray, has_nan
+from mmai_gym.stats.counted import Levels, Weights, ratio
 
 
 class Concordance:
-    """The concordance index of any resample of fixed items, given how often each was drawn.
+    """The concordance index of any resamples of fixed items, given how often each was drawn.
 
     Sorting is nearly all the work of a concordance index, and the order of the items is the same in every resample. With
     the sorting done once, a bootstrap over 20,000 items takes seconds, and its counts are exactly those of the resamples.
@@ -21,10 +21,9 @@ class Concordance:
 
     def __init__(self, truth: FloatArray, prediction: FloatArray) -> None:
         self._undefined = has_nan(truth, prediction)
-        ranks = np.unique(prediction, return_inverse=True)[1]
-        levels = np.unique(truth, return_inverse=True)[1]
-        both = np.unique(levels * (len(ranks) + 1) + ranks, return_inverse=True)[1]
-        self._levels, self._ranks, self._both = levels, ranks, both
+        self._truths, self._predictions = Levels(truth), Levels(prediction)
+        ranks = self._predictions.of_item
+        self._both = Levels(self._truths.of_item * (len(ranks) + 1) + ranks)
         in_order = np.lexsort((prediction, truth))
         self._bits = [
             self._bit(in_order, ranks, bit) for bit in range(int(ranks.max(initial=0)).bit_length() - 1, -1, -1)
@@ -46,23 +45,20 @@ class Concordance:
         inverted = ~is_set & (before > start)
         return order[is_set], order[inverted], np.stack([start[inverted], before[inverted]])
 
-    def of(self, weights: npt.NDArray[np.int64]) -> float:
-        """NaN where no two items with different truths were drawn. Shape (n,): draws of each item."""
-        if self._undefined:
-            return NAN
-        total = int(weights.sum())
-        comparable = (total**2 - _squares(self._levels, weights)) // 2
-        if comparable == 0:
-            return NAN
-        tied = (_squares(self._ranks, weights) - _squares(self._both, weights)) // 2
-        discordant = 0
+    def of(self, weights: Weights) -> FloatArray:
+        """NaN where no two items with different truths were drawn."""
+        comparable = (weights.sum(axis=1) ** 2 - _squares(self._truths, weights)) // 2
+        tied = (_squares(self._predictions, weights) - _squares(self._both, weights)) // 2
+        discordant = np.zeros_like(comparable)
         for set_items, unset_items, (start, stop) in self._bits:
-            drawn = np.concatenate(([0], np.cumsum(weights[set_items])))
-            discordant += int(np.dot(drawn[stop] - drawn[start], weights[unset_items]))
-        return float((comparable - discordant - 0.5 * tied) / comparable)
+            drawn = np.zeros((len(weights), len(set_items) + 1), dtype=np.int64)
+            np.cumsum(weights.take(set_items, axis=1), axis=1, out=drawn[:, 1:])
+            before = drawn.take(stop, axis=1) - drawn.take(start, axis=1)
+            discordant += np.einsum("bi,bi->b", before, weights.take(unset_items, axis=1))
+        return ratio(comparable - discordant - 0.5 * tied, comparable, undefined=self._undefined)
 
 
-def _squares(groups: IndexArray, weights: npt.NDArray[np.int64]) -> int:
-    """Sum over groups of their squared weight: what ties among `total` weighted items subtract from its square."""
-    sums = np.bincount(groups, weights=weights).astype(np.int64)
-    return int(np.dot(sums, sums))
+def _squares(levels: Levels, weights: Weights) -> Weights:
+    """Sum over levels of their squared draws, shape (resamples,): what ties subtract from the square of all draws."""
+    drawn = levels.draws(weights)
+    return np.einsum("bi,bi->b", drawn, drawn).astype(np.int64)

@@ -19,13 +19,13 @@ from mmai_gym.contracts import Estimate, UsageError
 from mmai_gym.stats.arrays import (
     NAN,
     FloatArray,
-    IndexArray,
     as_columns,
     cluster_labels,
     is_constant,
     mean_or_nan,
     zero_one,
 )
+from mmai_gym.stats.counted import Weights
 from mmai_gym.stats.metrics import COUNTED, HIGHER_IS_BETTER, Metric
 
 _Z95 = 1.959963984540054
@@ -41,6 +41,8 @@ class Resampling:
 
 
 _USUAL = Resampling()
+_AT_ONCE = 2**14
+"""Items times resamples that are counted together, so that a core's nearest cache holds them."""
 
 
 def proportion(
@@ -186,32 +188,24 @@ def _draws(
 ) -> FloatArray:
     """The metric of each side on each resample, the same items for all; shape (sides, count)."""
     size = len(sides[0][0])
-    resamples = _resamples(size, labels, resampling)
+    weights = _weights(size, labels, resampling)
     if metric in COUNTED:
         counted = [COUNTED[metric](*side) for side in sides]
-        weights = (np.bincount(positions, minlength=size) for positions in resamples)
-        drawn = [[one.of(often) for one in counted] for often in weights]
-    else:
-        drawn = [[metric(*(column[i] for column in side)) for side in sides] for i in resamples]
-    return np.array(drawn).T
+        return np.concatenate([[one.of(some) for one in counted] for some in weights], axis=1)
+    resamples = (np.repeat(np.arange(size), often) for some in weights for often in some)
+    return np.array([[metric(*(column[i] for column in side)) for side in sides] for i in resamples]).T
 
 
-def _resamples(size: int, labels: npt.NDArray[Any] | None, resampling: Resampling) -> Iterator[IndexArray]:
-    """`count` arrays of item positions, drawn with replacement by item or by cluster."""
+def _weights(size: int, labels: npt.NDArray[Any] | None, resampling: Resampling) -> Iterator[Weights]:
+    """How often each item was drawn with replacement, alone or with its cluster, in `count` resamples; some at a time."""
     rng = np.random.default_rng(resampling.seed)
-    if labels is None:
-        for _ in range(resampling.count):
-            yield rng.integers(0, size, size)
-        return
-    order = np.argsort(labels, kind="stable")
-    sizes = np.unique(labels, return_counts=True)[1]
-    starts = np.cumsum(sizes) - sizes
-    for _ in range(resampling.count):
-        drawn = rng.integers(0, len(sizes), len(sizes))
-        lengths = sizes[drawn]
-        # Position within the drawn cluster: a running index minus where that cluster begins in the resample.
-        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        yield order[np.repeat(starts[drawn], lengths) + within]
+    cluster = np.arange(size) if labels is None else np.unique(labels, return_inverse=True)[1]
+    units, some = int(cluster.max()) + 1, max(1, _AT_ONCE // size)
+    for start in range(0, resampling.count, some):
+        rows = np.arange(min(some, resampling.count - start))[:, None]
+        drawn = rng.integers(0, units, (len(rows), units)) + units * rows
+        often = np.bincount(drawn.ravel(), minlength=len(rows) * units).reshape(len(rows), units)
+        yield often if labels is None else often.take(cluster, axis=1)
 
 
 def _percentiles(draws: FloatArray, n: int, size: int, *, clustered: bool) -> tuple[float, float, str]:

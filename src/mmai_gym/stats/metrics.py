@@ -13,29 +13,36 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from mmai_gym.stats.arrays import NAN, binary, has_missing, has_nan, is_constant, labels, numbers
+from mmai_gym.stats.arrays import (
+    NAN,
+    FloatArray,
+    binary,
+    has_missing,
+    has_nan,
+    is_constant,
+    labels,
+    mean_or_nan,
+    numbers,
+)
 from mmai_gym.stats.concordance import Concordance
-from mmai_gym.stats.counted import AveragePrecision, ClassRecall, Counted, RankCorrelation, RocArea
+from mmai_gym.stats.counted import AveragePrecision, ClassRecall, Counted, Mean, RankCorrelation, RocArea
 
 Metric = Callable[..., float]
 
 
 def mae(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     """Mean absolute error, in the unit of the values. Shapes (n,), (n,)."""
-    y, p = numbers("mae", truth, prediction)
-    return float(np.mean(np.abs(y - p))) if len(y) else NAN
+    return _once(mae, truth, prediction)
 
 
 def mse(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     """Mean squared error, in the squared unit of the values. Shapes (n,), (n,)."""
-    y, p = numbers("mse", truth, prediction)
-    return float(np.mean((y - p) ** 2)) if len(y) else NAN
+    return _once(mse, truth, prediction)
 
 
 def rmse(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     """Root of the mean squared error, in the unit of the values. Shapes (n,), (n,)."""
-    y, p = numbers("rmse", truth, prediction)
-    return float(np.sqrt(np.mean((y - p) ** 2))) if len(y) else NAN
+    return _once(rmse, truth, prediction)
 
 
 def r2(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
@@ -93,8 +100,7 @@ def concordance_index(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
 
 def accuracy(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     """The share of equal labels. Labels may be numbers, booleans or strings; a missing (NaN) one makes it NaN."""
-    y, p = labels("accuracy", truth, prediction)
-    return NAN if has_missing(y, p) or not len(y) else float(np.mean(y == p))
+    return _once(accuracy, truth, prediction)
 
 
 def balanced_accuracy(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
@@ -128,18 +134,34 @@ def auprc(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
     return _once(auprc, truth, score)
 
 
-COUNTED: dict[Metric, Callable[[npt.ArrayLike, npt.ArrayLike], Counted]] = {
+def _absolute(name: str, truth: npt.ArrayLike, prediction: npt.ArrayLike) -> FloatArray:
+    y, p = numbers(name, truth, prediction)
+    return np.abs(y - p)
+
+
+def _equal(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> FloatArray:
+    y, p = labels("accuracy", truth, prediction)
+    return np.where(has_missing(y, p), NAN, y == p)
+
+
+COUNTED: dict[Metric, Callable[..., Counted]] = {
+    mean_or_nan: Mean,
+    mae: lambda truth, prediction: Mean(_absolute("mae", truth, prediction)),
+    mse: lambda truth, prediction: Mean(_absolute("mse", truth, prediction) ** 2),
+    rmse: lambda truth, prediction: Mean(_absolute("rmse", truth, prediction) ** 2, root=True),
+    accuracy: lambda truth, prediction: Mean(_equal(truth, prediction)),
     spearman: lambda truth, prediction: RankCorrelation(*numbers("spearman", truth, prediction)),
     concordance_index: lambda truth, prediction: Concordance(*numbers("concordance_index", truth, prediction)),
     balanced_accuracy: lambda truth, prediction: ClassRecall(*labels("balanced_accuracy", truth, prediction)),
     auroc: lambda truth, score: RocArea(*binary("auroc", truth, score)),
     auprc: lambda truth, score: AveragePrecision(*binary("auprc", truth, score)),
 }
-"""Those that need not sort every resample anew."""
+"""Those that take many resamples at a time, of (truth, prediction) or of the values."""
 
 
 def _once(metric: Metric, truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
-    return COUNTED[metric](truth, prediction).of(np.ones(len(np.asarray(truth)), dtype=np.int64))
+    counted = COUNTED[metric](truth, prediction)
+    return float(counted.of(np.ones((1, len(np.asarray(truth))), dtype=np.int64))[0])
 
 
 HIGHER_IS_BETTER: dict[Metric, bool] = {
