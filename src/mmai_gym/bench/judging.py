@@ -26,8 +26,8 @@ def judge_again(
     """Write the answers of `record` with verdicts of this gym's verifiers to a new record at `out`; returns that path.
 
     Round trips are made by `forward`, where the families of the record ask for them, and are left out where none is given.
-    Rows that `RunRecord.faults` names as left out are not in it. Stopped, the same call goes on. The new header names the
-    record that the answers come from.
+    Rows that the record's faults name as left out (`Joined.faults`) are not in it. Stopped, the same call goes on. The new
+    header names the record that the answers come from.
 
     Raises:
         DataError: the record cannot be read, or the data it answers are not here.

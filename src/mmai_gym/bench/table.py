@@ -128,7 +128,7 @@ def table(record: str | Path) -> Table:
     """
     opened = RunRecord.read(record)
     config = opened.header.config
-    results = opened.results(tasks.get)
+    results, faults = opened.joined(tasks.get)
     families = [family | {"tasks": _known(family["tasks"])} for family in config["families"]]
     models = tuple(dict.fromkeys([config["model"], *config.get("variants", []), *config["baselines"]]))
     models = tuple(model for model in models if any(model_of(who) == model for who, _ in results))
@@ -151,9 +151,7 @@ def table(record: str | Path) -> Table:
         if (name, figure.metric) in metrics
     )
     averages = tuple(entry for family in families for entry in averages_of(family["name"]))
-    return Table(
-        opened.header, models, rows, summaries, validity, published, averages, tuple(opened.faults(tasks.get))
-    )
+    return Table(opened.header, models, rows, summaries, validity, published, averages, tuple(faults))
 
 
 def run_name(model: str, seed: int) -> str:
