@@ -111,15 +111,20 @@ def _published_notes(table: Table) -> list[str]:
 def statements(table: Table) -> list[str]:
     """What the numbers say, one sentence a line."""
     found: list[str] = [f"record: {fault}" for fault in table.faults]
+    contested = []
     for summary in table.families:
-        rivals = ", ".join(sorted({c.trivial_name for c in summary.contests if c.trivial_name})) or "no baseline"
+        rivals = ", ".join(sorted({c.trivial_name for c in summary.contests if c.trivial_name}))
+        if not rivals:
+            found.append(f"{summary.family}: no trivial baseline in this record to compare with")
+            continue
+        contested.append(summary.beaten)
         found.append(
             f"{summary.family}: {'beaten' if summary.beaten else 'NOT beaten'}; "
             f"{table.model} is better than {rivals} "
             f"with separated intervals on {summary.n_separated} of {len(summary.contests)} tasks"
         )
-    beaten = sum(summary.beaten for summary in table.families)
-    found.append(f"families beaten: {beaten} of {len(table.families)}")
+    if contested:
+        found.append(f"families beaten: {sum(contested)} of {len(contested)}")
     if table.model in table.validity:
         valid = table.validity[table.model]
         found.append(
@@ -129,7 +134,8 @@ def statements(table: Table) -> list[str]:
     headlines = [row for row in table.rows if row.is_headline]
     if falling := sorted({row.metric for row in headlines if not row.estimate.higher_is_better}):
         found.append(f"{' and '.join(falling)}: lower is better; all others: higher is better")
-    found.append(f"{_MARK} better than the best trivial baseline, 95 % intervals do not touch")
+    if contested:
+        found.append(f"{_MARK} better than the best trivial baseline, 95 % intervals do not touch")
     if repeated := sorted({(row.model, row.runs) for row in headlines if row.runs > 1}):
         named = ", ".join(f"{_short(model)} ({runs})" for model, runs in repeated)
         found.append(f"+- standard deviation over seeds, of {named}; every other model is one run")
