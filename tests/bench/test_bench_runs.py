@@ -241,7 +241,7 @@ def test_a_family_without_separated_intervals_is_reported_as_not_beaten(many: An
 def test_a_record_without_baselines_claims_no_contest(many: Any, tmp_path: Path) -> None:
     alone = SUITE.model_copy(update={"baselines": ()})
     text = render_text(table(run(Oracle(), alone, tmp_path / "r.jsonl", verifier=Here())))
-    assert "tiny: no trivial baseline in this record to compare with" in text
+    assert "choice: no trivial baseline in this record to compare with" in text
     assert "beaten" not in text and "better than the best" not in text
 
 
