@@ -40,12 +40,14 @@ TESTS = {
     "activity/kiba, cold drugs": ["activity/kiba/cold-drug"],
 }
 REACTIONS = "retrosynthesis/", "forward/"
+SCAFFOLD = "language/zinc/scaffold"
 Kind = Literal[
     "in a reaction",  # which says nothing about a label
     "in the same task",  # and its training part, by the official split: a stereoisomer, say
     "in its own data set",  # with another label, by the official split
     "without an affinity",
     "in TDC's training part",  # which is official, and stays whole
+    "as a scaffold",  # an answer, the rings of the molecule that the question shows, say pyridine: no label either
     "elsewhere",
 ]
 SHOWN = re.compile(r"<\|smiles\|>([^<]+)|<answer>([^<]+)</answer>")
@@ -84,8 +86,11 @@ def same_set(task: str, test: str) -> bool:
     return task.split("/")[:2] == test.split("/")[:2] or task.split("/")[0] == test.split("/")[0] == "admet"
 
 
-def kind(task: str, test: str, hit: set[str]) -> Kind:
-    """Why a row of a training task may hold a molecule of these test tasks, or that there is no reason."""
+def kind(task: str, test: str, hit: set[str], *, asked: bool) -> Kind:
+    """Why a row of a training task may hold a molecule of these test tasks, or that there is no reason.
+
+    `asked` says whether its question shows the molecule, and not only its answer.
+    """
     if task.startswith(REACTIONS) and not test.startswith(REACTIONS):
         return "in a reaction"
     if task in hit:
@@ -96,6 +101,8 @@ def kind(task: str, test: str, hit: set[str]) -> Kind:
         return "without an affinity"
     if task.startswith("admet/"):
         return "in TDC's training part"
+    if task == SCAFFOLD and not asked:
+        return "as a scaffold"
     return "elsewhere"
 
 
@@ -141,7 +148,8 @@ def read(
                 keys = {key for text in found if (key := signs[text][0])}
                 hit = {name for name, known in molecules.items() if known & keys}
             if hit:
-                why = kind(task, test, hit)
+                shows = {signs[text][0] for text in found[:-1]}
+                why = kind(task, test, hit, asked=any(molecules[name] & shows for name in hit))
                 where[why][task] += 1
                 if why == "elsewhere":
                     seen.append([task, *found])
