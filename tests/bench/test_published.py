@@ -113,7 +113,7 @@ def test_published_figures_stand_apart_in_every_form_of_the_table(
     ]
     assert {row.model for row in found.rows} == {"m"}
     text = render_text(found, width=100)
-    assert text.index("published by others, not measured here") > text.index("families beaten")
+    assert text.index("published by others, not measured here") > text.index("no trivial baseline in this record")
     assert " 0.75'" in text and "(0.75')" in text and "unlike: split: random" in text
     assert "| tiny/choice | unlike | score | 0.75 ± 0.01 | split: random |" in to_markdown(found)
     data = json.loads(json.dumps(to_json(found), allow_nan=False))
