@@ -17,7 +17,7 @@ from mmai_gym.oracles import admet_ai
 from mmai_gym.training import load_recipe, shipped_recipes
 
 REGISTRY = tasks._registry
-ROUNDS = ("flagship", "flagship-second", "flagship-third")
+ROUNDS = ("flagship", "flagship-second", "flagship-third", "flagship-fourth")
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,11 @@ def test_every_round_of_the_flagship_protects_the_test_sets_of_its_forks_and_rea
         pytest.skip("the tests of the flagship need ADMET-AI: pip install 'mmai-gym[oracles]'")
     rounds = [load_recipe(name) for name in ROUNDS]
     assert [recipe.base for recipe in rounds] == [None, *ROUNDS[:-1]]
-    forks = [recipe for recipe in map(load_recipe, shipped_recipes()) if recipe.base == ROUNDS[-1]]
+    forks = [
+        recipe
+        for recipe in map(load_recipe, shipped_recipes())
+        if recipe.base in ROUNDS and recipe.name not in ROUNDS
+    ]
     assert {fork.name.removeprefix("flagship-") for fork in forks} == {
         "davis-random", "kiba-random", "cold-drug", "forward"
     }  # fmt: skip
