@@ -121,7 +121,7 @@ def alike(found: Any, stated: Any) -> bool:
 @pytest.mark.data
 @pytest.mark.usefixtures("benchmark_programs")
 def test_the_page_of_the_flagship_says_what_its_records_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    flagship = importlib.import_module("flagship")
+    flagship = importlib.import_module("flagship_page")
     monkeypatch.setattr(flagship.bench, "table", lambda path: stored(path.name.removesuffix(".jsonl.gz")))
     page = flagship.PAGE.read_text(encoding="utf-8")
     assert flagship.filled(page, flagship.Figures.read()) == page

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmai_gym.bench.compare import Comparison, Contestant, compare, contestant, render_comparison
 from mmai_gym.bench.judging import judge_again
 from mmai_gym.bench.published import PublishedFigure, published_for, published_models
-from mmai_gym.bench.rendering import render_text, statements, to_json, to_markdown
+from mmai_gym.bench.rendering import published_value, render_text, statements, to_json, to_markdown
 from mmai_gym.bench.runner import Verifier, run, subset
 from mmai_gym.bench.suite import Family, Suite, list_suites, load_suite
 from mmai_gym.bench.table import Contest, FamilySummary, Row, Table, table
@@ -28,6 +28,7 @@ __all__ = [
     "load_suite",
     "published_for",
     "published_models",
+    "published_value",
     "render_comparison",
     "render_text",
     "run",
