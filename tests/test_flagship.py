@@ -15,7 +15,7 @@ from mmai_gym.tasks.rendering import compact_prompt
 
 CHECKPOINT = Path(__file__).parents[1] / "checkpoints" / "flagship"
 JOBS = ("retrosynthesis/uspto-50k", "optimization/edits/bdq")
-MOLECULES = ("CC(=O)Nc1ccc(O)cc1", "CN1CCC[C@H]1c1cccnc1", "O=C(O)c1ccccc1OC(C)=O")
+MOLECULES = ("CC(=O)Nc1ccc(O)cc1", "CCN(CC)CC(=O)Nc1c(C)cccc1C", "O=C(O)c1ccccc1OC(C)=O")
 NEW = 48
 
 PLAIN = """
