@@ -58,22 +58,23 @@ def measure(
     suites: Mapping[str, bench.Suite], model: Model, folder: Path, wanted: Sequence[str], limit: int | None
 ) -> list[Path]:
     """The records of one run, finished; of some of its families only, where `wanted` names any."""
-
-    def progress(done: int, total: int, what: str) -> None:
-        print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
-
     return [
         bench.run(
             model,
             suite,
             folder / f"bench-{record}.jsonl",
             limit=limit,
-            progress=progress,
+            progress=tell,
             forward=load_model(str(SHIPPED / MAKER)) if suite.families[0].forward else None,
         )
         for record, suite in suites.items()
         if not wanted or suite.families[0].name in wanted
     ]
+
+
+def tell(done: int, total: int, what: str) -> None:
+    """How far a run is, on stderr."""
+    print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
 
 
 def once(suite: bench.Suite) -> bench.Suite:

@@ -2,42 +2,67 @@
 
 Exact match punishes a good route that is not the recorded one; a round trip (Schwaller et al., Chemical Science 11, 3316,
 2020) accepts it, as far as the forward model can be trusted. Which model that was belongs to the number, and it must not
-have been trained on the test reactions.
+have been trained on the test reactions. What that model's own training reactions start from is told as well: reactants
+that none of them uses are rarely what a chemist took.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from mmai_gym import tasks
 from mmai_gym.contracts import Example, InvalidMolecule, Model, Prediction, Result
 from mmai_gym.molecules import canonical_set
 from mmai_gym.tasks.answers import extract_answer
 
-FORMS = 5
+ANSWERS = 5
 """Answers that the forward model is asked for: a product may be written in several ways."""
 
 
-def with_round_trips(results: Sequence[Result], forward: Model, task: str, seed: int) -> list[Result]:
-    """The results, each readable answer's verdict with two components more: `round_trip`, 1 where the first answer of
-    `forward` is the product, and `return_probability`, the probability of the product among its FORMS best answers.
+def with_round_trips(
+    results: Sequence[Result], forward: Model, task: str, seed: int, copies: int = 1
+) -> list[Result]:
+    """The results, each readable answer's verdict with three components more: `round_trip`, 1 where the first answer of
+    `forward` is the product; `return_probability`, the probability of the product among its ANSWERS best answers; and
+    `new_reactants`, how many molecules of the answer no training reaction of `task` starts from.
 
     Args:
         results: of one task whose question shows a product and whose answers are sets of reactants.
         task: the forward task, whose question `forward` is asked about each distinct set of reactants.
+        copies: written forms in which each set is shown, its canonical one first. The probability is the mean over them;
+            `round_trip` is that of the canonical form.
     """
     asked: dict[tuple[str, str], Example] = {}
     for result in results:
         product = canonical_set(str(result.example.inputs["smiles"]))
         for reactants in _readable(result):
             if reactants is not None and product not in reactants.split("."):
-                inputs = {"smiles": reactants}
-                id_ = f"{result.example.id}-{len(asked)}"
+                # Written forms are drawn by the id: it must not depend on what else is asked.
+                id_, inputs = f"{reactants}>>{product}", {"smiles": reactants}
                 asked.setdefault((product, reactants), Example(id_, task, result.example.split, inputs, product))
-    predictions = forward.predict(list(asked.values()), FORMS, seed) if asked else []
-    made = {key: _made(key[0], prediction) for key, prediction in zip(asked, predictions, strict=True)}
-    return [_told(result, made) for result in results]
+    written = [
+        form
+        for example in asked.values()
+        for form in (example, *tasks.get(task).rewritten(example, copies - 1, seed))
+    ]
+    predictions = forward.predict(written, ANSWERS, seed) if written else []
+    made = {
+        key: _mean([_made(key[0], one) for one in predictions[i * copies : (i + 1) * copies]])
+        for i, key in enumerate(asked)
+    }
+    known = starting_materials(task)
+    return [_told(result, made, known) for result in results]
+
+
+@functools.cache
+def starting_materials(task: str) -> frozenset[str]:
+    """Canonical SMILES of the molecules that the training reactions of a forward task start from."""
+    shown = (str(example.inputs["smiles"]) for example in tasks.get(task).examples("train"))
+    return frozenset(molecule for smiles in shown for molecule in smiles.split("."))
 
 
 _COPY = {"round_trip": 0.0, "return_probability": 0.0}
@@ -52,15 +77,24 @@ def _made(product: str, prediction: Prediction) -> dict[str, float]:
     return {"round_trip": first, "return_probability": first if None in logprobs else min(1.0, sum(known))}
 
 
-def _told(result: Result, made: dict[tuple[str, str], dict[str, float]]) -> Result:
+def _mean(forms: Sequence[dict[str, float]]) -> dict[str, float]:
+    """What all written forms together say of one proposal."""
+    mean = statistics.fmean(one["return_probability"] for one in forms)
+    return {"round_trip": forms[0]["round_trip"], "return_probability": mean}
+
+
+def _told(
+    result: Result, made: Mapping[tuple[str, str], dict[str, float]], known: frozenset[str]
+) -> Result:
     product = canonical_set(str(result.example.inputs["smiles"]))
-    verdicts = tuple(
-        verdict
-        if reactants is None
-        else replace(verdict, components={**verdict.components, **made.get((product, reactants), _COPY)})
-        for verdict, reactants in zip(result.verdicts, _readable(result), strict=True)
-    )
-    return replace(result, verdicts=verdicts)
+    verdicts = []
+    for verdict, reactants in zip(result.verdicts, _readable(result), strict=True):
+        if reactants is not None:
+            new = {"new_reactants": float(sum(molecule not in known for molecule in reactants.split(".")))}
+            trip = made.get((product, reactants), _COPY)
+            verdict = replace(verdict, components={**verdict.components, **trip, **new})
+        verdicts.append(verdict)
+    return replace(result, verdicts=tuple(verdicts))
 
 
 def _readable(result: Result) -> list[str | None]:

@@ -163,27 +163,29 @@ class ReactionTask(BaseTask):
         }
 
 
-def reranked(result: Result) -> Result:
-    """The result with its answers ordered by how likely they are and how likely they are to give the product.
+RETURN_WEIGHT, RETURN_FLOOR, NEW_WEIGHT = 0.25, 0.01, 0.0
 
-    That is log p(answer) + RETURN_WEIGHT log(p(product | answer) + RETURN_FLOOR), with the second p from the verdict's
-    `return_probability`. An answer without a log-probability counts by its rank, as 1 / (1 + rank) in votes.
+
+def reranked(
+    result: Result, weight: float = RETURN_WEIGHT, floor: float = RETURN_FLOOR, new: float = NEW_WEIGHT
+) -> Result:
+    """The result with its answers ordered by how likely they are, and how likely they are to give the product.
+
+    That is log p(answer) + `weight` log(p(product | answer) + `floor`) - `new` k, with the second p from the verdict's
+    `return_probability` and k its `new_reactants`. An answer without a log-probability counts by its rank, as 1 / (1 + rank)
+    in votes.
     """
     pairs = enumerate(zip(result.prediction.completions, result.verdicts, strict=True))
     scores = [
         (-math.log1p(rank) if completion.logprob is None else completion.logprob)
-        + RETURN_WEIGHT * math.log(verdict.components.get("return_probability", 0.0) + RETURN_FLOOR)
+        + weight * math.log(verdict.components.get("return_probability", 0.0) + floor)
+        - new * verdict.components.get("new_reactants", 0.0)
         for rank, (completion, verdict) in pairs
     ]
     order = sorted(range(len(scores)), key=lambda i: -scores[i])
     completions = tuple(result.prediction.completions[i] for i in order)
     verdicts = tuple(result.verdicts[i] for i in order)
     return replace(result, prediction=replace(result.prediction, completions=completions), verdicts=verdicts)
-
-
-RETURN_WEIGHT, RETURN_FLOOR = 0.25, 0.01
-"""Chosen on 300 validation products of USPTO-50k with the flagship of three rounds. A beam cannot tell the probabilities
-below the floor, and a forward model is wrong too often for its word to weigh as much as the first one's."""
 
 
 COMPONENT_RATES = {"stereo_blind": "top_{k}_stereo_blind", "round_trip": "round_trip_top_{k}"}
