@@ -17,9 +17,9 @@
   Exits with 1 if one does not.
 - base-rates: FGBench's yes-or-no questions of the validation parts, answered by the likelier class and by the one that
   lies further above its base rate (`bench/readout.py`), into docs/results/base-rates.json.
-- re-ranking: validation products of retrosynthesis, once and in 20 written forms, their answers re-ranked with every pair
-  of numbers on a grid, the forward fork shown each proposal in one written form and in several, into
-  docs/results/re-ranking.json. The answers and the round trips lie in runs/; stopped, it goes on.
+- re-ranking: the numbers of re-ranking fitted to validation products of retrosynthesis, asked once and in 20 written forms,
+  and what they gain on products that they were not fitted to, into docs/results/re-ranking.json. The answers and the round
+  trips lie in runs/; stopped, it goes on.
 """
 
 from __future__ import annotations
@@ -30,31 +30,29 @@ import math
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import flagship_reranking
 from flagship_page import PAGE, Figures, cell, filled
 from flagship_runs import (
     CHECKPOINT,
     FORKS,
     MAKER,
     RESULTS,
-    RETRO,
     SHIPPED,
     TRUNK,
     clean_booleans,
     measure,
     once,
     suites_of,
-    tell,
 )
 from mmai_gym import bench, tasks
 from mmai_gym.contracts import Completion, Result
 from mmai_gym.models import load_model
 from mmai_gym.records import RunRecord
 from mmai_gym.tasks.answers import wrap
-from mmai_gym.tasks.reactions import reranked
 
 
 def disagreements(stored: Path, fresh: Path) -> Iterator[str]:
@@ -102,49 +100,6 @@ def by_both_rules(items: int) -> dict[str, object]:
     }
 
 
-WEIGHTS = 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0
-FLOORS = 0.001, 0.003, 0.01, 0.03, 0.1, 0.3
-COPIES = 1, 5
-"""Weights and floors of re-ranking, and written forms for the forward model, that are tried on validation products."""
-
-
-def re_ranked(items: int) -> dict[str, object]:
-    """Top-1 of validation products as answered, and the points that each setting of re-ranking gains, by model."""
-    suite = suites_of(TRUNK)[f"{TRUNK}-retrosynthesis"]
-    (family,) = suite.families
-    suite = suite.model_copy(update={"baselines": (), "families": (family.model_copy(update={"limit": items}),)})
-    folder = Path("runs", TRUNK)
-    answers = bench.run(
-        load_model(str(CHECKPOINT)),
-        suite,
-        folder / "bench-validation-retrosynthesis.jsonl",
-        split="valid",
-        progress=tell,
-    )
-    rows: dict[str, dict[str, object]] = {}
-    for copies in COPIES:
-        out = folder / f"bench-validation-round-trips-{copies}.jsonl"
-        maker = load_model(str(SHIPPED / MAKER))
-        judged = bench.judge_again(answers, out, progress=tell, forward=maker, forward_copies=copies)
-        for (model, name), results in RunRecord.read(judged).results(tasks.get).items():
-            plain = top_1(results)
-            row = rows.setdefault(model, {"products": len(results), "top_1": plain})
-            row[f"gained, {copies} written forms of a proposal"] = {
-                f"{weight:g} log(p + {floor:g})": round(
-                    100 * (top_1([reranked(one, weight, floor) for one in results]) - plain), 2
-                )
-                for weight in WEIGHTS
-                for floor in FLOORS
-            }
-            row[f"round_trip_top_1, {copies}"] = tasks.get(name).score(results)["round_trip_top_1"].value
-    return {"split": "valid", "task": RETRO, "rows": rows}
-
-
-def top_1(results: Sequence[Result]) -> float:
-    """The share of results whose first answer is right."""
-    return statistics.fmean(float(result.first.score == 1.0) for result in results)
-
-
 def likelier(result: Result) -> Result:
     """The result with the likeliest option for an answer."""
     probabilities = result.prediction.probabilities or {}
@@ -181,7 +136,9 @@ def main() -> None:
     elif given.command == "base-rates":
         (RESULTS / "base-rates.json").write_text(json.dumps(by_both_rules(given.items), indent=1) + "\n")
     elif given.command == "re-ranking":
-        (RESULTS / "re-ranking.json").write_text(json.dumps(re_ranked(given.items), indent=1) + "\n")
+        (RESULTS / "re-ranking.json").write_text(
+            json.dumps(flagship_reranking.report(given.items), indent=1) + "\n"
+        )
     else:
         differing = [line for name in (TRUNK, MAKER, *FORKS) for line in asked_again(name, given.items)]
         sys.exit(1 if differing else 0)

@@ -216,6 +216,15 @@ def test_an_answer_gains_by_the_probability_that_it_gives_the_product(
     assert metrics["reranked_top_1"].value == float(verdicts[order[0]].score == 1.0)
 
 
+def test_an_answer_loses_by_each_molecule_that_no_training_reaction_starts_from() -> None:
+    likely, right = back("CC", -1.0, 0.5), back("CCN.CC(=O)Cl", -2.5, 0.5)
+    for new, order in ((0.0, [0, 1]), (1.0, [0, 1]), (2.0, [1, 0])):
+        verdict = replace(likely[1], components={**likely[1].components, "new_reactants": new})
+        completions, verdicts = (likely[0], right[0]), (verdict, right[1])
+        found = reranked(Result(RETRO, Prediction(RETRO.id, completions), verdicts))
+        assert [completions.index(one) for one in found.prediction.completions] == order
+
+
 # ------------------------------------------------------------------ questions
 
 

@@ -83,9 +83,7 @@ def _mean(forms: Sequence[dict[str, float]]) -> dict[str, float]:
     return {"round_trip": forms[0]["round_trip"], "return_probability": mean}
 
 
-def _told(
-    result: Result, made: Mapping[tuple[str, str], dict[str, float]], known: frozenset[str]
-) -> Result:
+def _told(result: Result, made: Mapping[tuple[str, str], dict[str, float]], known: frozenset[str]) -> Result:
     product = canonical_set(str(result.example.inputs["smiles"]))
     verdicts = []
     for verdict, reactants in zip(result.verdicts, _readable(result), strict=True):
