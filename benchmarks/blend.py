@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mmai_gym import bench, tasks
-from mmai_gym.bench.compare import Contestant, compare, headline_alone
+from mmai_gym.bench.compare import Contestant, compare, headline_value
 from mmai_gym.contracts import Completion, Result
 from mmai_gym.models.baselines.base import number_text
 from mmai_gym.records import RunRecord
@@ -86,9 +86,9 @@ def report(language_model: Path, boosting: Path) -> dict[str, Any]:
         row = {
             "task": task,
             "metric": tasks.get(task).headline,
-            "language_model": headline_alone(tasks.get(task), mine[task]),
-            "boosting": spread(headline_alone(tasks.get(task), fit[task]) for fit in fits),
-            "blend": spread(headline_alone(tasks.get(task), fit[task]) for fit in blends),
+            "language_model": headline_value(tasks.get(task), mine[task]),
+            "boosting": spread(headline_value(tasks.get(task), fit[task]) for fit in fits),
+            "blend": spread(headline_value(tasks.get(task), fit[task]) for fit in blends),
             "difference": compared["difference"],
             "adjusted_p": compared["adjusted_p"],
             "better": compared["better"],

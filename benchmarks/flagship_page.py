@@ -31,6 +31,7 @@ from flagship_runs import (
     suites_of,
 )
 from mmai_gym import bench, tasks
+from mmai_gym.bench.compare import headline_value
 from mmai_gym.contracts import Estimate
 from mmai_gym.records import RunRecord
 
@@ -120,7 +121,7 @@ def untaught(shown: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, float]]:
     for (model, name), results in record.results(tasks.get).items():
         if model == TRUNK and name in clean_booleans():
             left = [one for one in results if one.example.id not in shown.get(name, ())]
-            value = tasks.get(name).score(left)["balanced_accuracy"].value if left else math.nan
+            value = headline_value(tasks.get(name), left) if left else math.nan
             if not math.isnan(value):
                 yield name, value
 

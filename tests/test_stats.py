@@ -433,3 +433,14 @@ def test_holm_keeps_the_chance_of_a_single_false_alarm() -> None:
     trials = rng.random((2000, 20))
     alarms = np.mean([(stats.holm(row) < 0.05).any() for row in trials])
     assert 0.03 < alarms < 0.07 < np.mean((trials < 0.05).any(axis=1))
+
+
+def test_without_intervals_values_are_the_same_and_nothing_is_drawn() -> None:
+    truth, given = np.arange(50.0), np.arange(50.0) ** 1.1
+    usual = stats.bootstrap(stats.mae, truth, given)
+    with pytest.raises(ZeroDivisionError), stats.without_intervals():
+        alone = stats.bootstrap(stats.mae, truth, given)
+        assert alone.value == usual.value and math.isnan(alone.low) and math.isnan(alone.high)
+        assert (alone.method, alone.n) == ("not resampled", usual.n)
+        raise ZeroDivisionError
+    assert stats.bootstrap(stats.mae, truth, given) == usual

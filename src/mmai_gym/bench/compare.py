@@ -33,7 +33,6 @@ LEVEL = 0.05
 """Chance of naming a better model on any task although all are equally good."""
 _ERRORS = ("mae", "mse", "rmse")
 _VALUE_METRICS = (*_ERRORS, "pearson", "spearman", "concordance_index", "rm2", "r2")
-_OF_COLUMNS = (*_VALUE_METRICS, "auroc", "auprc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +174,7 @@ def _compare(
     for metric, statistic, columns in (*_candidates(task), (SCORE, _mean, _scores)):
         (truth, a), (_, b) = columns(first), columns(second)
         values = float(statistic(truth, a)), float(statistic(truth, b))
-        if metric != SCORE and not _reproduces(task, metric, (first, second), values):
+        if metric != SCORE and not _reproduces(task, (first, second), values):
             continue
         found = stats.paired_difference(
             statistic,
@@ -190,19 +189,10 @@ def _compare(
     raise UsageError(f"{task.name} has no results to compare")
 
 
-def headline_alone(task: Task, results: Sequence[Result]) -> float:
-    """The value that `task.score` gives for the headline, without the resampling behind its interval; for tasks whose
-    headline is a metric of labels and predictions.
-
-    Raises:
-        UsageError: the headline is another one, such as a rate of hits.
-    """
-    metric, statistic, columns = _candidates(task)[0]
-    if metric not in _OF_COLUMNS:
-        raise UsageError(
-            f"the headline of {task.name}, {metric}, is not computed from labels and predictions alone"
-        )
-    return float(statistic(*columns(results)))
+def headline_value(task: Task, results: Sequence[Result]) -> float:
+    """The value that `task.score` gives for the headline, without the resampling behind its interval."""
+    with stats.without_intervals():
+        return task.score(results)[task.headline].value
 
 
 Columns = Callable[[Sequence[Result]], tuple[Floats, Floats]]
@@ -219,10 +209,8 @@ def _candidates(task: Task) -> list[tuple[str, stats.Metric, Columns]]:
     return [(headline, _mean, _first_hits), (headline, _mean, _any_hits), (headline, _mean, _scores)]
 
 
-def _reproduces(
-    task: Task, metric: str, sides: tuple[list[Result], list[Result]], values: tuple[float, float]
-) -> bool:
-    official = [task.score(side)[metric].value for side in sides]
+def _reproduces(task: Task, sides: tuple[list[Result], list[Result]], values: tuple[float, float]) -> bool:
+    official = [headline_value(task, side) for side in sides]
     return all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) for a, b in zip(official, values, strict=True))
 
 

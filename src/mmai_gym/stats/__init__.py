@@ -13,6 +13,7 @@ from mmai_gym.stats.intervals import (
     mean,
     paired_difference,
     proportion,
+    without_intervals,
 )
 from mmai_gym.stats.metrics import (
     HIGHER_IS_BETTER,
@@ -54,4 +55,5 @@ __all__ = [
     "rm2",
     "rmse",
     "spearman",
+    "without_intervals",
 ]

@@ -7,8 +7,10 @@ together.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +45,19 @@ class Resampling:
 _USUAL = Resampling()
 _AT_ONCE = 2**14
 """Items times resamples that are counted together, so that a core's nearest cache holds them."""
+
+
+_VALUES_ALONE: ContextVar[bool] = ContextVar("values_alone", default=False)
+
+
+@contextlib.contextmanager
+def without_intervals() -> Iterator[None]:
+    """Within it nothing is resampled: the intervals of bootstraps are NaN, and a metric costs what its value does."""
+    token = _VALUES_ALONE.set(True)
+    try:
+        yield
+    finally:
+        _VALUES_ALONE.reset(token)
 
 
 def proportion(
@@ -115,6 +130,8 @@ def bootstrap(
     value = float(metric(*columns)) if size else NAN
     if math.isnan(value):
         return _undefined(n, "no items" if size == 0 else "the metric is undefined on these items", unit, better)
+    if _VALUES_ALONE.get():
+        return Estimate(value, NAN, NAN, n, "not resampled", unit, better)
     (draws,) = _draws(metric, [columns], labels, resampling)
     low, high, method = _percentiles(draws, n, size, clustered=labels is not None)
     return Estimate(value, low, high, n, method, unit, better)
