@@ -122,18 +122,10 @@ def test_round_trips_are_made_anew_by_the_model_that_is_given_and_left_out_where
         opened.append(
             "m", Result(example, Prediction(example.id, tuple(map(Completion, texts))), tuple(verdicts)), 0.5
         )
-    for forward, trips, name, copies in (
-        (None, [None, None], None, None),
-        (Maker(), [1.0, 0.0], "maker", None),
-        (Maker(), [1.0, 0.0], "maker", 3),
-    ):
-        out = tmp_path / f"{name}-{copies}.jsonl"
-        judge_again(tmp_path / "r.jsonl", out, Here(), forward=forward, forward_copies=copies)
+    for forward, trips, name in ((None, [None, None], None), (Maker(), [1.0, 0.0], "maker")):
+        out = judge_again(tmp_path / "r.jsonl", tmp_path / f"{name}.jsonl", Here(), forward=forward)
         found = RunRecord.read(out)
         ((row,),) = [list(found.rows())]
         assert [verdict.components.get("round_trip") for verdict in row.verdicts] == trips
         assert found.header.config.get("forward") == name
         assert found.header.checksums == ({} if forward is None else {"forward/model.safetensors": "abc"})
-        assert found.header.config["families"] == [
-            family if copies is None else family | {"forward_copies": copies}
-        ]

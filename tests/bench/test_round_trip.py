@@ -9,7 +9,6 @@ import pytest
 
 from mmai_gym.bench.round_trip import starting_materials, with_round_trips
 from mmai_gym.contracts import Completion, Example, Prediction, Reason, Result, Verdict
-from mmai_gym.molecules import canonical_set
 
 EXAMPLE = Example("x", "retrosynthesis/embedded", "test", {"smiles": "CCNC(C)=O"}, "CC(=O)Cl.CCN")
 
@@ -70,34 +69,3 @@ def test_all_ways_to_write_the_product_count_where_the_forward_model_gives_proba
     (told,) = with_round_trips([result], Sure(), "forward/embedded", seed=0)
     assert told.first.components["round_trip"] == 0.0
     assert told.first.components["return_probability"] == pytest.approx(0.3)
-
-
-def test_a_proposal_may_be_shown_in_several_written_forms_whose_probabilities_are_averaged() -> None:
-    class Forgetful:
-        """Makes the amide of every form but the canonical one, and surely."""
-
-        name = "forgetful"
-
-        def __init__(self) -> None:
-            self.asked: list[str] = []
-
-        def predict(self, examples: Sequence[Example], n: int, seed: int) -> list[Prediction]:
-            self.asked += [str(example.inputs["smiles"]) for example in examples]
-            said = ["CCC" if one == "CC(=O)Cl.CCN" else "CCNC(C)=O" for one in self.asked[-len(examples) :]]
-            return [
-                Prediction(example.id, (Completion(f"<answer>{text}</answer>", 0.0),))
-                for example, text in zip(examples, said, strict=True)
-            ]
-
-    text = "CCN.ClC(C)=O"
-    answered = Prediction("x", (Completion(f"<answer>{text}</answer>"),))
-    result = Result(EXAMPLE, answered, (Verdict(1.0, Reason.CORRECT, text, {}),))
-    model = Forgetful()
-    (told,) = with_round_trips([result], model, "forward/embedded", seed=0, copies=4)
-    assert len(model.asked) == 4
-    assert model.asked[0] == "CC(=O)Cl.CCN"
-    assert {canonical_set(one) for one in model.asked} == {"CC(=O)Cl.CCN"}
-    share = sum(one != "CC(=O)Cl.CCN" for one in model.asked) / 4
-    assert share > 0
-    assert told.first.components["round_trip"] == 0.0
-    assert told.first.components["return_probability"] == pytest.approx(share)

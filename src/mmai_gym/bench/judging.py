@@ -22,12 +22,10 @@ def judge_again(
     verifier: Verifier | None = None,
     progress: Progress | None = None,
     forward: Model | None = None,
-    forward_copies: int | None = None,
 ) -> Path:
     """Write the answers of `record` with verdicts of this gym's verifiers to a new record at `out`; returns that path.
 
     Round trips are made by `forward`, where the families of the record ask for them, and are left out where none is given.
-    It is shown each proposal in `forward_copies` written forms; where that is None, in as many as the record says.
     Rows that the record's faults name as left out (`Joined.faults`) are not in it. Stopped, the same call goes on. The new
     header names the record that the answers come from.
 
@@ -38,9 +36,9 @@ def judge_again(
     opened = RunRecord.read(record)
     results = opened.results(tasks.get)
     seconds = {row.key: row.seconds for row in opened.rows()}
-    header = _header(opened.header, file_sha256(record), forward, forward_copies)
+    header = _header(opened.header, file_sha256(record), forward)
     families = [family for family in header.config["families"] if family.get("forward")]
-    back = {name: family for family in families for name in family["tasks"]}
+    back = {name: family["forward"] for family in families for name in family["tasks"]}
     total, done = sum(map(len, results.values())), 0
     with contextlib.ExitStack() as stack:
         new = stack.enter_context(RunRecord.open(out, header))
@@ -59,8 +57,7 @@ def judge_again(
                     for result in chunk
                 ]
                 if forward is not None and name in back:
-                    trip = back[name]["forward"], header.seeds["bench"], back[name].get("forward_copies", 1)
-                    judged = with_round_trips(judged, forward, *trip)
+                    judged = with_round_trips(judged, forward, back[name], header.seeds["bench"])
                 for result in judged:
                     new.append(model, result, seconds[model, name, result.example.id])
                 done += len(chunk)
@@ -69,14 +66,11 @@ def judge_again(
     return out
 
 
-def _header(old: RunHeader, answers: str, forward: Model | None, copies: int | None) -> RunHeader:
+def _header(old: RunHeader, answers: str, forward: Model | None) -> RunHeader:
     """That of the new record, which names the record of the answers and the model of the round trips."""
     config = {key: value for key, value in old.config.items() if key != "forward"} | {"answers_from": answers}
     checksums = {key: sha for key, sha in old.checksums.items() if not key.startswith(FORWARD)}
     if forward is not None:
         config["forward"] = forward.name
         checksums |= forward_checksums(forward)
-        if copies is not None:
-            asked = {"forward_copies": copies}
-            config["families"] = [one | asked if one.get("forward") else one for one in config["families"]]
     return replace(old, config=config, checksums=checksums, libraries={**old.libraries, **library_versions()})

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -23,9 +22,7 @@ ANSWERS = 5
 """Answers that the forward model is asked for: a product may be written in several ways."""
 
 
-def with_round_trips(
-    results: Sequence[Result], forward: Model, task: str, seed: int, copies: int = 1
-) -> list[Result]:
+def with_round_trips(results: Sequence[Result], forward: Model, task: str, seed: int) -> list[Result]:
     """The results, each readable answer's verdict with three components more: `round_trip`, 1 where the first answer of
     `forward` is the product; `return_probability`, the probability of the product among its ANSWERS best answers; and
     `new_reactants`, how many molecules of the answer no training reaction of `task` starts from.
@@ -33,27 +30,16 @@ def with_round_trips(
     Args:
         results: of one task whose question shows a product and whose answers are sets of reactants.
         task: the forward task, whose question `forward` is asked about each distinct set of reactants.
-        copies: written forms in which each set is shown, its canonical one first. The probability is the mean over them;
-            `round_trip` is that of the canonical form.
     """
     asked: dict[tuple[str, str], Example] = {}
     for result in results:
         product = canonical_set(str(result.example.inputs["smiles"]))
         for reactants in _readable(result):
             if reactants is not None and product not in reactants.split("."):
-                # Written forms are drawn by the id: it must not depend on what else is asked.
                 id_, inputs = f"{reactants}>>{product}", {"smiles": reactants}
                 asked.setdefault((product, reactants), Example(id_, task, result.example.split, inputs, product))
-    written = [
-        form
-        for example in asked.values()
-        for form in (example, *tasks.get(task).rewritten(example, copies - 1, seed))
-    ]
-    predictions = forward.predict(written, ANSWERS, seed) if written else []
-    made = {
-        key: _mean([_made(key[0], one) for one in predictions[i * copies : (i + 1) * copies]])
-        for i, key in enumerate(asked)
-    }
+    predictions = forward.predict(list(asked.values()), ANSWERS, seed) if asked else []
+    made = {key: _made(key[0], prediction) for key, prediction in zip(asked, predictions, strict=True)}
     known = starting_materials(task)
     return [_told(result, made, known) for result in results]
 
@@ -75,12 +61,6 @@ def _made(product: str, prediction: Prediction) -> dict[str, float]:
     logprobs = [c.logprob for c in prediction.completions]
     known = [math.exp(logprob) for logprob, hit in zip(logprobs, hits, strict=True) if hit and logprob is not None]
     return {"round_trip": first, "return_probability": first if None in logprobs else min(1.0, sum(known))}
-
-
-def _mean(forms: Sequence[dict[str, float]]) -> dict[str, float]:
-    """What all written forms together say of one proposal."""
-    mean = statistics.fmean(one["return_probability"] for one in forms)
-    return {"round_trip": forms[0]["round_trip"], "return_probability": mean}
 
 
 def _told(result: Result, made: Mapping[tuple[str, str], dict[str, float]], known: frozenset[str]) -> Result:

@@ -110,9 +110,7 @@ def run(
                             progress(done, total, f"benchmark · {name} · {job.task.name}")
                         results, seconds = _answered(who, job, chunk, fit_seed, judge)
                         if forward is not None and job.family.forward:
-                            results = with_round_trips(
-                                results, forward, job.family.forward, seed, job.family.forward_copies
-                            )
+                            results = with_round_trips(results, forward, job.family.forward, seed)
                         for result in results:
                             record.append(name, result, seconds)
                         done += len(chunk)

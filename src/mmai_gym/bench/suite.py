@@ -29,7 +29,6 @@ class Family(BaseModel):
         augmented: written forms of each test molecule in a second row of the model, whose answers are merged by votes; 0
             for no such row.
         forward: the task that a forward model is asked for round trips, where one is given to the run; '' for none.
-        forward_copies: written forms in which the forward model is shown each proposal, whose probabilities are averaged.
         extra: what must be installed for all of its tasks to exist; '' where nothing is missing in a plain installation.
         seeds: fits of each baseline whose fit depends on a seed; the table shows their mean and standard deviation.
         trivial: baselines without chemistry; the family counts as beaten when the model is better than the best of
@@ -48,7 +47,6 @@ class Family(BaseModel):
     seeds: int = Field(default=1, ge=1)
     augmented: int = Field(default=0, ge=0)
     forward: str = ""
-    forward_copies: int = Field(default=1, ge=1)
     extra: str = ""
     trivial: tuple[str, ...] = Field(default=("baseline:constant",), min_length=1)
     setting: dict[str, bool | int | str] = Field(default_factory=dict)

@@ -105,10 +105,6 @@ def judge(
     record: Annotated[Path, typer.Argument(help="A run record, .jsonl or .jsonl.gz.")],
     out: Annotated[Path, typer.Option(help="The new record, .jsonl.")],
     forward: Forward = "",
-    forward_copies: Annotated[
-        int | None,
-        typer.Option(help="Written forms in which --forward is shown each proposal; else as recorded.", min=1),
-    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Judge the answers of a record again, by the verifiers of this gym, into a new record; the model is not asked again."""
@@ -117,7 +113,7 @@ def judge(
 
     maker = models.load_model(forward) if forward else None
     with progress_bar() as progress:
-        room.judge_again(record, out, progress=progress, forward=maker, forward_copies=forward_copies)
+        room.judge_again(record, out, progress=progress, forward=maker)
     _print_table(out, as_json)
     stderr.print(f"record: {out}", markup=False)
 
