@@ -60,6 +60,8 @@ class Figures:
     """What `blend.py` found."""
     taught: Mapping[str, Any]
     """What `taught.py` found."""
+    reranking: Mapping[str, Any]
+    """What re-ranking is worth on validation products (`flagship_reranking.py`)."""
     untaught: Mapping[str, float]
     """Balanced accuracy of FGBench's yes-or-no tasks on the questions that show no molecule of TDC's training part, where
     these have both answers."""
@@ -76,13 +78,15 @@ class Figures:
         for path in paths:
             for row in bench.table(path).rows if path.is_file() else ():
                 found.setdefault((row.task, row.metric, row.model), row.estimate)
-        blend, taught = (json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in ("blend", "taught"))
+        blend, taught, reranking = (
+            json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in ("blend", "taught", "re-ranking")
+        )
         # One family at a time: p-values are adjusted within it.
         pairs = zip(records(FIRST), records(TWIN), strict=True)
         compared = [bench.compare(*(bench.contestant([path]) for path in pair)) for pair in pairs]
         twins = {row.task: row for rows in compared for row in rows}
         strict = dict(untaught(taught["questions_with_a_molecule_of_tdc"]))
-        return cls(found, blend, taught, strict, twins, contests())
+        return cls(found, blend, taught, reranking, strict, twins, contests())
 
     def estimate(self, task: str, metric: str, model: str) -> Estimate | None:
         """One number with its interval; None where it was not measured."""
@@ -289,6 +293,30 @@ def retrosynthesis(figures: Figures) -> str:
         found = [figures.estimate(RETRO, f"{prefix}top_{k}", model) for k in ranks]
         rows.append((what, *(cell(one, 100) for one in found)))
     return rows_of(("", *(f"top-{k} %" for k in ranks)), *rows)
+
+
+def reranking(figures: Figures) -> str:
+    """What each choice of terms gains on validation products, with its weights."""
+    found = figures.reranking
+    head = ("", "top-1 %", "re-ranked by", *(f"weight of {term}" for term in found["terms"]), "points gained")
+    rows = []
+    for row in found["rows"]:
+        whose = row["model"], f"{row['top_1'][0]:.1f}"
+        for name, choice in row["choices"].items():
+            weights = (choice["weights"].get(term) for term in found["terms"])
+            rows.append((*whose, name, *map(weight, weights), points(choice["gained_across_folds"])))
+        shipped = (found["shipped"].get(term) for term in found["terms"])
+        rows.append((*whose, "both, as shipped", *map(weight, shipped), points(row["gained_as_shipped"])))
+    return rows_of(head, *rows)
+
+
+def weight(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def points(estimate: Sequence[float]) -> str:
+    value, low, high = estimate
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def admet(figures: Figures) -> str:
@@ -564,6 +592,7 @@ TABLES = {
     "aims": aims,
     "learning": learning,
     "retrosynthesis": retrosynthesis,
+    "re-ranking": reranking,
     "admet": admet,
     "blend": blend,
     "optimization": optimization,
