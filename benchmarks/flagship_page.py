@@ -30,10 +30,11 @@ from flagship_runs import (
     records,
     suites_of,
 )
-from mmai_gym import bench, tasks
+from mmai_gym import bench, stats, tasks
 from mmai_gym.bench.compare import headline_value
 from mmai_gym.contracts import Estimate
 from mmai_gym.records import RunRecord
+from mmai_gym.tasks.reactions import reranked
 
 PAGE = ROOT / "docs" / "flagship.md"
 LOGS = *(RESULTS / f"flagship-log-{done}.jsonl" for done in (1, 2, 3)), CHECKPOINT / "log.jsonl"
@@ -62,6 +63,8 @@ class Figures:
     """What `taught.py` found."""
     reranking: Mapping[str, Any]
     """What re-ranking is worth on validation products (`flagship_reranking.py`)."""
+    reranked: Mapping[tuple[str, str], Estimate]
+    """By model and what re-ranks its answers: the change of top-1 on the same test products."""
     untaught: Mapping[str, float]
     """Balanced accuracy of FGBench's yes-or-no tasks on the questions that show no molecule of TDC's training part, where
     these have both answers."""
@@ -86,7 +89,7 @@ class Figures:
         compared = [bench.compare(*(bench.contestant([path]) for path in pair)) for pair in pairs]
         twins = {row.task: row for rows in compared for row in rows}
         strict = dict(untaught(taught["questions_with_a_molecule_of_tdc"]))
-        return cls(found, blend, taught, reranking, strict, twins, contests())
+        return cls(found, blend, taught, reranking, dict(changes()), strict, twins, contests())
 
     def estimate(self, task: str, metric: str, model: str) -> Estimate | None:
         """One number with its interval; None where it was not measured."""
@@ -128,6 +131,21 @@ def untaught(shown: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, float]]:
             value = headline_value(tasks.get(name), left) if left else math.nan
             if not math.isnan(value):
                 yield name, value
+
+
+ALONE = {"round trips": {"new": 0.0}, "new reactants": {"weight": 0.0}, "both": {}}
+"""What re-ranks answers, by the weights of `reranked` that leave out all else."""
+
+
+def changes() -> Iterator[tuple[tuple[str, str], Estimate]]:
+    """For `Figures.reranked`."""
+    record = RunRecord.read(RESULTS / f"{TRUNK}-retrosynthesis.jsonl.gz")
+    for (model, _), results in record.results(tasks.get).items():
+        if model in (TRUNK, AUGMENTED):
+            first = [float(result.first.score == 1.0) for result in results]
+            for name, weights in ALONE.items():
+                again = [float(reranked(result, **weights).first.score == 1.0) for result in results]
+                yield (model, name), stats.mean([now - then for now, then in zip(again, first, strict=True)])
 
 
 def rivals(figures: Figures, model: str) -> list[tuple[str, Estimate, float]]:
@@ -296,17 +314,16 @@ def retrosynthesis(figures: Figures) -> str:
 
 
 def reranking(figures: Figures) -> str:
-    """What each choice of terms gains on validation products, with its weights."""
+    """What re-ranking gains: fitted to other validation products, with the weights then; and as shipped."""
     found = figures.reranking
-    head = ("", "top-1 %", "re-ranked by", *(f"weight of {term}" for term in found["terms"]), "points gained")
+    head = "", "re-ranked by", *(f"weight of {term}" for term in found["terms"]), "validation", "shipped, test"
     rows = []
     for row in found["rows"]:
-        whose = row["model"], f"{row['top_1'][0]:.1f}"
         for name, choice in row["choices"].items():
             weights = (choice["weights"].get(term) for term in found["terms"])
-            rows.append((*whose, name, *map(weight, weights), points(choice["gained_across_folds"])))
-        shipped = (found["shipped"].get(term) for term in found["terms"])
-        rows.append((*whose, "both, as shipped", *map(weight, shipped), points(row["gained_as_shipped"])))
+            test = figures.reranked[row["model"], name]
+            gained = [choice["gained_across_folds"], [100 * x for x in (test.value, test.low, test.high)]]
+            rows.append((row["model"], name, *map(weight, weights), *map(points, gained)))
     return rows_of(head, *rows)
 
 

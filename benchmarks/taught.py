@@ -1,7 +1,7 @@
 """The flagship's corpora read back, row by row, for molecules and reactions of the test sets that they must not hold.
 
     python benchmarks/taught.py runs/flagship runs/flagship-second runs/flagship-third runs/flagship-fourth \
-        --out docs/results/taught.json
+        runs/flagship-forward --out docs/results/taught.json
 
 What training left out was decided example by example (`audit/exclusions.py`). This reads the tokens that were trained on, by
 other means: every SMILES in the text of a row is parsed and compared with the molecules of the test sets by connectivity

@@ -11,6 +11,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mmai_gym.bench import Table, render_text, table
@@ -105,6 +106,33 @@ def test_the_figures_of_the_blend_are_those_of_the_two_records() -> None:
         {row["task"]: row["boosting"]["values"] for row in stated["rows"]},
         {row["task"]: row["values"] for row in rows},
     )
+
+
+@pytest.mark.usefixtures("benchmark_programs")
+def test_the_shipped_weights_of_re_ranking_lie_between_those_that_fit_validation_products() -> None:
+    reranking = importlib.import_module("flagship_reranking")
+    stated = json.loads((RESULTS / "re-ranking.json").read_text(encoding="utf-8"))
+    assert stated["shipped"] == reranking.by_term(reranking.SHIPPED_WEIGHTS)
+    assert (stated["split"], len(stated["rows"])) == ("valid", 2)
+    for term, shipped in stated["shipped"].items():
+        fitted = [row["choices"]["both"]["weights"][term] for row in stated["rows"]]
+        assert min(fitted) <= shipped <= max(fitted)
+
+
+@pytest.mark.usefixtures("benchmark_programs")
+def test_weights_that_order_answers_are_found_again() -> None:
+    reranking = importlib.import_module("flagship_reranking")
+    rng = np.random.default_rng(0)
+    asked = []
+    for terms in rng.normal(size=(800, 6, 3)):
+        terms = terms[np.argsort(-terms[:, 0])]  # as answers come, the likeliest first
+        scores = terms @ np.array([1.0, 0.5, 2.0])
+        right = rng.choice(6, p=np.exp(scores) / np.exp(scores).sum())
+        asked.append(reranking.Asked(terms, np.arange(6) == right))
+    assert reranking.fitted(asked, (0, 1, 2)) == pytest.approx([1.0, 0.5, 2.0], rel=0.2)
+    assert reranking.fitted(asked, (0, 2))[1] == pytest.approx(2.0, rel=0.2)
+    gained = [statistics.mean(reranking.changes(asked, columns)) for columns in ((0,), (0, 1), (0, 1, 2))]
+    assert gained[0] == 0.0 < gained[1] < gained[2]
 
 
 def alike(found: Any, stated: Any) -> bool:
