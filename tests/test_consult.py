@@ -34,7 +34,7 @@ from mmai_gym.contracts import (
 from mmai_gym.lfm import checkpoint
 from mmai_gym.lfm.presets import Preset, config
 from mmai_gym.lfm.tokenizer import build_tokenizer
-from mmai_gym.models import InferenceRecipe
+from mmai_gym.models import InferenceRecipe, Materials, starting_materials
 from mmai_gym.molecules import canonical, canonical_set
 from mmai_gym.tasks.prototypes import prototype
 from mmai_gym.tasks.rendering import property_token, protein_name
@@ -173,6 +173,34 @@ def test_round_trips_are_made_by_the_model_beside_it_that_the_inference_recipe_n
         Consultant(str(tmp_path / "one")).retro(PARACETAMOL)
 
 
+def test_reactants_are_re_ranked_where_the_forward_model_knows_what_its_reactions_start_from(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "forwards"):
+        shutil.copytree(run / "checkpoint", tmp_path / name)
+    InferenceRecipe(forward="forwards").write(tmp_path / "one")
+    known, other = "CC(=O)Cl.Nc1ccc(O)cc1", "CC(=O)Br.Nc1ccc(O)cc1"
+    Materials.of(known.split(".")).write(tmp_path / "forwards")
+    consultant = Consultant(str(tmp_path / "one"))
+    ranked = tuple(Completion(f"<answer>{text}</answer>", p) for text, p in ((other, -0.5), (known, -1.2)))
+    monkeypatch.setattr(consultant.model, "predict", lambda examples, n, seed: [Prediction("", ranked)])
+    products = (Completion(f"<answer>{PARACETAMOL}</answer>", math.log(0.3)), Completion("<answer>C</answer>", -3.0),
+                Completion("<answer>Oc1ccc(NC(C)=O)cc1</answer>", math.log(0.2)))  # fmt: skip
+    monkeypatch.setattr(
+        consultant._forward.model,
+        "predict",
+        lambda examples, n, seed: [Prediction("", products) for _ in examples],
+    )
+    rows = consultant.retro(PARACETAMOL)["answers"]
+    assert [(row["answer"], row["rank"], row["new_reactants"]) for row in rows] == [
+        (canonical_set(known), 2, 0),
+        (canonical_set(other), 1, 1),
+    ]
+    assert all(row["return_probability"] == pytest.approx(0.5) and row["round_trip"] for row in rows)
+    (tmp_path / "forwards" / "materials.npy").unlink()
+    assert [row["rank"] for row in consultant.retro(PARACETAMOL)["answers"]] == [1, 2]
+
+
 def test_better_molecules_come_first_and_say_by_how_much(
     consultant: Consultant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,8 +292,17 @@ def test_calibration_is_stored_beside_the_weights(run: Path) -> None:
         assert json.loads(done.stdout)["forward"] == "beside"
         done = gym("calibrate", str(run), "--limit", "40", "--json", "--task", "activity")
         assert json.loads(done.stdout)["examples"].keys() <= {"activity/embedded"}
+        assert (
+            Materials.read(run / "checkpoint") is None
+        )  # another model was named, and then a task of another kind
+        assert gym("calibrate", str(run), "--limit", "40", "--task", "forward").returncode == 0
+        known = Materials.read(run / "checkpoint")
+        assert known is not None and set(known.hashes) == set(
+            Materials.of(starting_materials("forward/embedded")).hashes
+        )
     finally:
-        (run / "checkpoint" / "inference.json").unlink(missing_ok=True)
+        for name in ("inference.json", "materials.npy"):
+            (run / "checkpoint" / name).unlink(missing_ok=True)
 
 
 def test_a_model_that_knows_proteins_by_name_is_not_asked_about_another_one(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmai_gym import tasks
+from mmai_gym.bench.round_trip import ANSWERS
 from mmai_gym.contracts import (
     AnswerForm,
     Choice,
@@ -26,10 +27,11 @@ from mmai_gym.contracts import (
     answer_form,
 )
 from mmai_gym.lineage import below
-from mmai_gym.models import InferenceRecipe, LFMModel, default_model, load_model
+from mmai_gym.models import InferenceRecipe, LFMModel, Materials, default_model, load_model
 from mmai_gym.molecules import canonical_set, strip_maps
 from mmai_gym.tasks.answers import extract_answer
 from mmai_gym.tasks.prototypes import Prototype, filled, inputs_of, smiles_of
+from mmai_gym.tasks.reactions import reranking_score
 
 _ASKED = "asked"
 """The id of an example that comes from no data set; with the molecule it decides what is drawn."""
@@ -97,20 +99,26 @@ class Consultant:
         product itself are left out.
 
         Each says in `round_trip` whether the product is made again from them by the model that reads reactions forwards: the
-        one that the inference recipe names, or this one if it was taught that as well.
+        one that the inference recipe names, or this one if it was taught that as well. Where that model knows what its
+        training reactions start from (`models.Materials`), each says in `new_reactants` how many of its molecules no such
+        reaction starts from, and they come in the order of `tasks.reactions.reranking_score`; `rank` is the model's own.
 
         Raises: as `ask`; UsageError where the model that the recipe names is not here.
         """
         found = self._asked(self._only("retrosynthesis"), [{"smiles": smiles}], n, 0)[0]
         wanted = canonical_set(found["inputs"]["smiles"])
-        found["answers"] = [row for row in _readable(found["answers"]) if wanted not in row["answer"].split(".")]
+        rows = [row for row in _readable(found["answers"]) if wanted not in row["answer"].split(".")]
         forward = self._forward._below("forward")
-        if forward and found["answers"]:
-            asked = [{"smiles": row["answer"]} for row in found["answers"]]
-            for row, made in zip(found["answers"], self._forward._asked(forward[0], asked, 1, 0), strict=True):
-                product = _readable(made["answers"])
-                row["round_trip"] = bool(product) and product[0]["answer"] == wanted
-        return found
+        if forward and rows:
+            asked = [{"smiles": row["answer"]} for row in rows]
+            for row, made in zip(rows, self._forward._asked(forward[0], asked, ANSWERS, 0), strict=True):
+                row |= _round_trip(made["answers"], wanted)
+            known = Materials.read(self._forward.model.folder)
+            if known is not None:
+                for row in rows:
+                    row["new_reactants"] = sum(molecule not in known for molecule in row["answer"].split("."))
+                rows.sort(key=_reranked, reverse=True)
+        return found | {"answers": rows}
 
     def optimize(self, smiles: str, goal: str, n: int = 20) -> dict[str, Any]:
         """Molecules like this one that are better by a goal, as `ask` returns them, successes first.
@@ -247,6 +255,20 @@ def _readable(answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             continue
         found.setdefault(text, row | {"answer": text})
     return list(found.values())
+
+
+def _round_trip(made: Sequence[dict[str, Any]], wanted: str) -> dict[str, Any]:
+    """Whether the first of the products that were made is the one wanted, and how likely that one is among them."""
+    first = _readable(made)[:1]
+    again = bool(first) and first[0]["answer"] == wanted
+    if any(row["logprob"] is None for row in made):
+        return {"round_trip": again, "return_probability": float(again)}
+    same = [row["logprob"] for row in made if any(one["answer"] == wanted for one in _readable([row]))]
+    return {"round_trip": again, "return_probability": min(1.0, sum(map(math.exp, same)))}
+
+
+def _reranked(row: Mapping[str, Any]) -> float:
+    return reranking_score(row["rank"] - 1, row["logprob"], row["return_probability"], row["new_reactants"])
 
 
 def _judged(example: Example, answer: str) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from mmai_gym.bench.round_trip import starting_materials, with_round_trips
+from mmai_gym.bench.round_trip import with_round_trips
 from mmai_gym.contracts import Completion, Example, Prediction, Reason, Result, Verdict
+from mmai_gym.models import starting_materials
 
 EXAMPLE = Example("x", "retrosynthesis/embedded", "test", {"smiles": "CCNC(C)=O"}, "CC(=O)Cl.CCN")
 

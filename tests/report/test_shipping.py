@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 from mmai_gym.bench import Suite, run
 from mmai_gym.contracts import Progress, UsageError
 from mmai_gym.lfm import checkpoint
-from mmai_gym.models import InferenceRecipe, load_model
+from mmai_gym.models import InferenceRecipe, Materials, load_model
 from mmai_gym.records import file_sha256
 from mmai_gym.report import ship
 from mmai_gym.report.model_card import _asking, model_card
@@ -135,6 +135,7 @@ def test_its_page_tells_of_records_about_its_own_weights_alone(trained: Path, tm
     ship(trained, out)
     before = file_sha256(out / "model.safetensors")
     InferenceRecipe(copies={"admet": 3}, forward="other").write(out)
+    Materials.of(["CCO", "CCN"]).write(out)
     records = [tmp_path / "run.jsonl", tmp_path / "shipped.jsonl"]
     for folder, record in zip((trained, out), records, strict=True):
         run(load_model(str(folder)), SUITE, record, limit=5)
@@ -145,11 +146,13 @@ def test_its_page_tells_of_records_about_its_own_weights_alone(trained: Path, tm
     assert "| functional-groups/embedded/detect | accuracy | 5 |" in page
     assert "`admet` in 3" in page, "what was fitted to the shipped weights stays"
     assert "Round trips are made by `other`." in page
+    assert "`materials.npy` knows 2 molecules that its training reactions start from." in page
     model, tokenizer = checkpoint.load(out)
     next(model.parameters()).data.add_(1.0)
     other = checkpoint.save(tmp_path / "other", model, tokenizer, checkpoint.read_card(out))
     ship(other, out)
     assert InferenceRecipe.read(out) == InferenceRecipe(), "and belongs to no other weights"
+    assert Materials.read(out) is None
 
 
 def test_a_checkpoint_is_not_shipped_onto_itself(trained: Path) -> None:

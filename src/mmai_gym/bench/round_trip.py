@@ -8,13 +8,12 @@ that none of them uses are rarely what a chemist took.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mmai_gym import tasks
 from mmai_gym.contracts import Example, InvalidMolecule, Model, Prediction, Result
+from mmai_gym.models import starting_materials
 from mmai_gym.molecules import canonical_set
 from mmai_gym.tasks.answers import extract_answer
 
@@ -42,13 +41,6 @@ def with_round_trips(results: Sequence[Result], forward: Model, task: str, seed:
     made = {key: _made(key[0], prediction) for key, prediction in zip(asked, predictions, strict=True)}
     known = starting_materials(task)
     return [_told(result, made, known) for result in results]
-
-
-@functools.cache
-def starting_materials(task: str) -> frozenset[str]:
-    """Canonical SMILES of the molecules that the training reactions of a forward task start from."""
-    shown = (str(example.inputs["smiles"]) for example in tasks.get(task).examples("train"))
-    return frozenset(molecule for smiles in shown for molecule in smiles.split("."))
 
 
 _COPY = {"round_trip": 0.0, "return_probability": 0.0}

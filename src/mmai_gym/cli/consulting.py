@@ -121,10 +121,11 @@ def retro(
     if as_json:
         print_json(found)
         return
-    table = _table("rank", "reactants", "makes the product again")
+    known = any("new_reactants" in row for row in found["answers"])
+    table = _table("rank", "reactants", "makes the product again", *(["new to it"] if known else []))
     for place, row in enumerate(found["answers"], start=1):
         again = {True: "yes", False: "no"}.get(row.get("round_trip"), "not asked")
-        table.add_row(str(place), row["answer"], again)
+        table.add_row(str(place), row["answer"], again, *([str(row["new_reactants"])] if known else []))
     Console().print(table)
 
 
@@ -144,8 +145,10 @@ def calibrate_command(
     limit: Annotated[int, typer.Option(min=1, help="At most so many validation examples of each task.")] = 500,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit a model's confidence on validation examples, and store how it is best asked beside its weights."""
-    from mmai_gym.models import calibrate
+    """Fit a model's confidence on validation examples, and store how it is best asked beside its weights; for one that reads
+    reactions forwards, also what its training reactions start from, by which `retro` re-ranks."""
+    from mmai_gym.lineage import below
+    from mmai_gym.models import Materials, calibrate, starting_materials
 
     forms = {}
     for name, value in _pairs(copies or []).items():
@@ -157,6 +160,11 @@ def calibrate_command(
     with progress_bar() as progress:
         found = calibrate(consultant.model, list(dict.fromkeys(names)), forms, limit, progress, forward)
     path = found.write(consultant.model.folder)
+    forwards = [name for name in names if below(name, "forward")]
+    if (
+        forwards and not forward
+    ):  # else the other model makes the round trips, and knows what its reactions start from
+        Materials.of(smiles for name in forwards for smiles in starting_materials(name)).write(path.parent)
     if as_json:
         print_json(found.model_dump())
     stderr.print(f"inference recipe: {path}", markup=False)

@@ -9,6 +9,7 @@ from mmai_gym.models.endpoint import Asking, EndpointModel
 from mmai_gym.models.inference import InferenceRecipe, calibrate
 from mmai_gym.models.lfm_model import LFMModel
 from mmai_gym.models.loading import default_model, find_records, load_model, record_path, records_in, run_folder_of
+from mmai_gym.models.materials import Materials, starting_materials
 
 __all__ = [
     "BASELINES",
@@ -18,6 +19,7 @@ __all__ = [
     "EndpointModel",
     "InferenceRecipe",
     "LFMModel",
+    "Materials",
     "TrainingSets",
     "baseline",
     "calibrate",
@@ -27,4 +29,5 @@ __all__ = [
     "record_path",
     "records_in",
     "run_folder_of",
+    "starting_materials",
 ]

@@ -13,7 +13,8 @@ from typing import Any
 from mmai_gym import __version__, bench, lineage, tasks
 from mmai_gym.bench.rendering import number
 from mmai_gym.contracts import Estimate, UsageError
-from mmai_gym.models import InferenceRecipe
+from mmai_gym.models import InferenceRecipe, Materials
+from mmai_gym.models.materials import MATERIALS
 from mmai_gym.sources import dataset, list_datasets
 from mmai_gym.tasks.prototypes import Prototype, inputs_of
 
@@ -33,7 +34,12 @@ anything that nobody checks.
 
 
 def model_card(
-    name: str, card: Mapping[str, Any], inference: InferenceRecipe, tables: Sequence[bench.Table], curve: str
+    name: str,
+    card: Mapping[str, Any],
+    inference: InferenceRecipe,
+    tables: Sequence[bench.Table],
+    curve: str,
+    known: Materials | None = None,
 ) -> str:
     """The page as Markdown.
 
@@ -42,6 +48,7 @@ def model_card(
         card: what training wrote down, the whole of it.
         tables: of the records about these weights.
         curve: file name of the picture of the training curve; '' for none.
+        known: what its training reactions start from, where that lies beside the weights.
     """
     recipe = card.get("recipe", {})
     taught = _lessons(card)
@@ -67,7 +74,7 @@ def model_card(
         "## Results",
         *([_results(table) for table in tables] or ["These weights have not been benchmarked yet."]),
         "## How it is asked",
-        _inference(inference),
+        _inference(inference, known),
         "## Intended use and limits",
         _LIMITS,
     ]
@@ -283,12 +290,17 @@ def _cell(estimate: Estimate | None) -> str:
     return f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}]{unit}"
 
 
-def _inference(inference: InferenceRecipe) -> str:
+def _inference(inference: InferenceRecipe, known: Materials | None) -> str:
     copies = ", ".join(f"`{prefix}` in {count}" for prefix, count in inference.copies.items()) or "one everywhere"
     return (
         f"Written forms of a question: {copies}. Calibrated on validation examples: probabilities of "
         f"{len(inference.temperatures)} tasks, intervals of {len(inference.stretches)}."
         + (f" Round trips are made by `{inference.forward}`." if inference.forward else "")
+        + (
+            f" `{MATERIALS}` knows {len(known.hashes):,} molecules that its training reactions start from."
+            if known
+            else ""
+        )
     )
 
 

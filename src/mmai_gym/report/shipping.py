@@ -12,7 +12,7 @@ from mmai_gym import bench
 from mmai_gym.contracts import MissingExtra, UsageError
 from mmai_gym.lfm import checkpoint
 from mmai_gym.lfm.checkpoint import IN_RUN
-from mmai_gym.models import InferenceRecipe
+from mmai_gym.models import InferenceRecipe, Materials
 from mmai_gym.records import file_sha256
 from mmai_gym.report.figures import training_picture
 from mmai_gym.report.material import LOG, read_curve
@@ -49,17 +49,21 @@ def ship(run: Path, out: Path, records: Sequence[Path] = ()) -> Shipped:
     if source.resolve() == out.resolve():
         raise UsageError(f"{out} is the checkpoint to be shipped; choose another folder for the copy")
     card = checkpoint.read_card(source)
-    fitted, before = InferenceRecipe.read(out), _weights(out)
+    fitted, known, before = InferenceRecipe.read(out), Materials.read(out), _weights(out)
     _halve(source, out, dict(card))
     weights = _weights(out)
     # What was fitted to the shipped weights since they were first written stays with them, and with no others.
     asked = fitted if fitted != _PLAIN and weights == before else InferenceRecipe.read(source)
     if asked != _PLAIN:
         asked.write(out)
+    if known is None or weights != before:
+        known = Materials.read(source)
+    if known is not None:
+        known.write(out)
     drawn = _curve(run, out)
     tables = {path: bench.table(path) for path in records}
     told = [path for path, table in tables.items() if weights.items() <= table.header.checksums.items()]
-    page = model_card(out.name, card, asked, [tables[path] for path in told], CURVE if drawn else "")
+    page = model_card(out.name, card, asked, [tables[path] for path in told], CURVE if drawn else "", known)
     (out / PAGE).write_text(page, encoding="utf-8")
     return Shipped(out, tuple(told), tuple(path for path in records if path not in told))
 

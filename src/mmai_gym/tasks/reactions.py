@@ -169,21 +169,44 @@ closer together than probabilities (docs/results/re-ranking.json). A beam cannot
 a forward model is wrong too often for its word to weigh as much as the first one's."""
 
 
+def reranking_score(
+    rank: int,
+    logprob: float | None,
+    return_probability: float,
+    new_reactants: float,
+    weight: float = RETURN_WEIGHT,
+    floor: float = RETURN_FLOOR,
+    new: float = NEW_WEIGHT,
+) -> float:
+    """log p(answer) + `weight` log(p(product | answer) + `floor`) - `new` k, where no training reaction starts from k of the
+    answer's molecules.
+
+    An answer without a log-probability counts by its rank, from 0, as 1 / (1 + rank) in votes.
+    """
+    likelihood = -math.log1p(rank) if logprob is None else logprob
+    return likelihood + weight * math.log(return_probability + floor) - new * new_reactants
+
+
 def reranked(
     result: Result, weight: float = RETURN_WEIGHT, floor: float = RETURN_FLOOR, new: float = NEW_WEIGHT
 ) -> Result:
     """The result with its answers ordered by how likely they are, how likely they are to give the product, and how many of
     their molecules no training reaction starts from.
 
-    That is log p(answer) + `weight` log(p(product | answer) + `floor`) - `new` k, with the second p from the verdict's
-    `return_probability` and k its `new_reactants`. An answer without a log-probability counts by its rank, as 1 / (1 + rank)
-    in votes.
+    An answer's probability to give the product is its verdict's `return_probability`, the number of those molecules its
+    `new_reactants`.
     """
     pairs = enumerate(zip(result.prediction.completions, result.verdicts, strict=True))
     scores = [
-        (-math.log1p(rank) if completion.logprob is None else completion.logprob)
-        + weight * math.log(verdict.components.get("return_probability", 0.0) + floor)
-        - new * verdict.components.get("new_reactants", 0.0)
+        reranking_score(
+            rank,
+            completion.logprob,
+            verdict.components.get("return_probability", 0.0),
+            verdict.components.get("new_reactants", 0.0),
+            weight,
+            floor,
+            new,
+        )
         for rank, (completion, verdict) in pairs
     ]
     order = sorted(range(len(scores)), key=lambda i: -scores[i])
