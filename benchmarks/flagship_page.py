@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from flagship_reranking import CHOICES
 from flagship_runs import (
     AUGMENTED,
     BDQ,
@@ -34,7 +35,7 @@ from mmai_gym import bench, stats, tasks
 from mmai_gym.bench.compare import headline_value
 from mmai_gym.contracts import Estimate
 from mmai_gym.records import RunRecord
-from mmai_gym.tasks.reactions import reranked
+from mmai_gym.tasks.reactions import RERANKING_WEIGHTS, reranked
 
 PAGE = ROOT / "docs" / "flagship.md"
 LOGS = *(RESULTS / f"flagship-log-{done}.jsonl" for done in (1, 2, 3)), CHECKPOINT / "log.jsonl"
@@ -133,18 +134,15 @@ def untaught(shown: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, float]]:
                 yield name, value
 
 
-ALONE = {"round trips": {"new": 0.0}, "new reactants": {"weight": 0.0}, "both": {}}
-"""What re-ranks answers, by the weights of `reranked` that leave out all else."""
-
-
 def changes() -> Iterator[tuple[tuple[str, str], Estimate]]:
     """For `Figures.reranked`."""
     record = RunRecord.read(RESULTS / f"{TRUNK}-retrosynthesis.jsonl.gz")
     for (model, _), results in record.results(tasks.get).items():
         if model in (TRUNK, AUGMENTED):
             first = [float(result.first.score == 1.0) for result in results]
-            for name, weights in ALONE.items():
-                again = [float(reranked(result, **weights).first.score == 1.0) for result in results]
+            for name, columns in CHOICES.items():
+                weights = [one if column in columns else 0.0 for column, one in enumerate(RERANKING_WEIGHTS)]
+                again = [float(reranked(result, weights).first.score == 1.0) for result in results]
                 yield (model, name), stats.mean([now - then for now, then in zip(again, first, strict=True)])
 
 

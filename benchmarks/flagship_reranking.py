@@ -21,10 +21,9 @@ from mmai_gym import bench, stats, tasks
 from mmai_gym.contracts import Estimate, Result
 from mmai_gym.models import load_model
 from mmai_gym.records import RunRecord
-from mmai_gym.tasks.reactions import NEW_WEIGHT, RETURN_FLOOR, RETURN_WEIGHT, reranked
+from mmai_gym.tasks.reactions import RERANKING_WEIGHTS, RETURN_FLOOR, reranked, reranking_terms
 
 TERMS = "log p(answer)", f"log(p(product | answer) + {RETURN_FLOOR:g})", "new reactants"
-SHIPPED_WEIGHTS = 1.0, RETURN_WEIGHT, NEW_WEIGHT
 CHOICES = {"round trips": (0, 1), "new reactants": (0, 2), "both": (0, 1, 2)}
 FOLDS = 5
 PENALTY = 1e-3
@@ -58,7 +57,7 @@ def report(items: int) -> dict[str, object]:
         "task": RETRO,
         "split": "valid",
         "terms": TERMS[1:],
-        "shipped": by_term(SHIPPED_WEIGHTS),
+        "shipped": by_term(RERANKING_WEIGHTS),
         "rows": [{"model": model, **worth(results)} for (model, _), results in found.items()],
     }
 
@@ -90,15 +89,10 @@ def by_term(weights: Iterable[float], columns: Sequence[int] = (0, 1, 2)) -> dic
 
 
 def of(result: Result) -> Asked:
-    """The terms of a result's answers, as `reranked` reads them."""
+    """The terms of a result's answers."""
     pairs = enumerate(zip(result.prediction.completions, result.verdicts, strict=True))
     terms = [
-        (
-            -math.log1p(rank) if completion.logprob is None else completion.logprob,
-            math.log(verdict.components.get("return_probability", 0.0) + RETURN_FLOOR),
-            -verdict.components.get("new_reactants", 0.0),
-        )
-        for rank, (completion, verdict) in pairs
+        reranking_terms(rank, completion.logprob, verdict.components) for rank, (completion, verdict) in pairs
     ]
     return Asked(np.array(terms), np.array([verdict.score == 1.0 for verdict in result.verdicts]))
 

@@ -150,12 +150,17 @@ def test_reactants_are_canonical_each_once_and_made_again_or_not(
     ]
 
 
+def beside_each_other(run: Path, folder: Path) -> None:
+    """Two copies of a checkpoint, `one` and `forwards`, the first of which names the second for its round trips."""
+    for name in ("one", "forwards"):
+        shutil.copytree(run / "checkpoint", folder / name)
+    InferenceRecipe(forward="forwards").write(folder / "one")
+
+
 def test_round_trips_are_made_by_the_model_beside_it_that_the_inference_recipe_names(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("one", "forwards"):
-        shutil.copytree(run / "checkpoint", tmp_path / name)
-    InferenceRecipe(forward="forwards").write(tmp_path / "one")
+    beside_each_other(run, tmp_path)
     consultant = Consultant(str(tmp_path / "one"))
     assert consultant._forward.model.folder == (tmp_path / "forwards").resolve()
     text = "<answer>CC(=O)Cl.Nc1ccc(O)cc1</answer>"
@@ -176,9 +181,7 @@ def test_round_trips_are_made_by_the_model_beside_it_that_the_inference_recipe_n
 def test_reactants_are_re_ranked_where_the_forward_model_knows_what_its_reactions_start_from(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("one", "forwards"):
-        shutil.copytree(run / "checkpoint", tmp_path / name)
-    InferenceRecipe(forward="forwards").write(tmp_path / "one")
+    beside_each_other(run, tmp_path)
     known, other = "CC(=O)Cl.Nc1ccc(O)cc1", "CC(=O)Br.Nc1ccc(O)cc1"
     Materials.of(known.split(".")).write(tmp_path / "forwards")
     consultant = Consultant(str(tmp_path / "one"))

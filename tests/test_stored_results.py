@@ -112,7 +112,7 @@ def test_the_figures_of_the_blend_are_those_of_the_two_records() -> None:
 def test_the_shipped_weights_of_re_ranking_lie_between_those_that_fit_validation_products() -> None:
     reranking = importlib.import_module("flagship_reranking")
     stated = json.loads((RESULTS / "re-ranking.json").read_text(encoding="utf-8"))
-    assert stated["shipped"] == reranking.by_term(reranking.SHIPPED_WEIGHTS)
+    assert stated["shipped"] == reranking.by_term(reranking.RERANKING_WEIGHTS)
     assert (stated["split"], len(stated["rows"])) == ("valid", 2)
     for term, shipped in stated["shipped"].items():
         fitted = [row["choices"]["both"]["weights"][term] for row in stated["rows"]]

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmai_gym import tasks
-from mmai_gym.bench.round_trip import ANSWERS
+from mmai_gym.bench.round_trip import ANSWERS, round_trip
 from mmai_gym.contracts import (
     AnswerForm,
     Choice,
@@ -31,7 +31,7 @@ from mmai_gym.models import InferenceRecipe, LFMModel, Materials, default_model,
 from mmai_gym.molecules import canonical_set, strip_maps
 from mmai_gym.tasks.answers import extract_answer
 from mmai_gym.tasks.prototypes import Prototype, filled, inputs_of, smiles_of
-from mmai_gym.tasks.reactions import reranking_score
+from mmai_gym.tasks.reactions import reranking_score, reranking_terms
 
 _ASKED = "asked"
 """The id of an example that comes from no data set; with the molecule it decides what is drawn."""
@@ -111,8 +111,10 @@ class Consultant:
         forward = self._forward._below("forward")
         if forward and rows:
             asked = [{"smiles": row["answer"]} for row in rows]
-            for row, made in zip(rows, self._forward._asked(forward[0], asked, ANSWERS, 0), strict=True):
-                row |= _round_trip(made["answers"], wanted)
+            _, made = self._forward._predicted(forward[0], asked, ANSWERS, 0)
+            for row, prediction in zip(rows, made, strict=True):
+                row |= round_trip(wanted, prediction)
+                row["round_trip"] = bool(row["round_trip"])
             known = Materials.read(self._forward.model.folder)
             if known is not None:
                 for row in rows:
@@ -162,6 +164,11 @@ class Consultant:
         return Consultant(str(beside) if beside.is_dir() else name) if name else self
 
     def _asked(self, task: str, inputs: Sequence[Mapping[str, str]], n: int, seed: int) -> list[dict[str, Any]]:
+        return [self._told(*both) for both in zip(*self._predicted(task, inputs, n, seed), strict=True)]
+
+    def _predicted(
+        self, task: str, inputs: Sequence[Mapping[str, str]], n: int, seed: int
+    ) -> tuple[list[Example], list[Prediction]]:
         needed, molecules = inputs_of(self.questions[task]), smiles_of(self.questions[task])
         examples = [Example(_ASKED, task, "test", _checked(task, needed, molecules, one), None) for one in inputs]
         if self.model.names_proteins and any("<|protein|>" in self.model.opening(example) for example in examples):
@@ -170,8 +177,7 @@ class Consultant:
                 "it has read no sequences, so nothing it would answer is a prediction"
             )
         model = self.inference.asked(self.model, task)
-        predictions = model.predict(examples, n, seed)
-        return [self._told(example, prediction) for example, prediction in zip(examples, predictions, strict=True)]
+        return examples, model.predict(examples, n, seed)
 
     def _told(self, example: Example, prediction: Prediction) -> dict[str, Any]:
         prediction = self.inference.calibrated(prediction, example.task)
@@ -257,18 +263,8 @@ def _readable(answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _round_trip(made: Sequence[dict[str, Any]], wanted: str) -> dict[str, Any]:
-    """Whether the first of the products that were made is the one wanted, and how likely that one is among them."""
-    first = _readable(made)[:1]
-    again = bool(first) and first[0]["answer"] == wanted
-    if any(row["logprob"] is None for row in made):
-        return {"round_trip": again, "return_probability": float(again)}
-    same = [row["logprob"] for row in made if any(one["answer"] == wanted for one in _readable([row]))]
-    return {"round_trip": again, "return_probability": min(1.0, sum(map(math.exp, same)))}
-
-
 def _reranked(row: Mapping[str, Any]) -> float:
-    return reranking_score(row["rank"] - 1, row["logprob"], row["return_probability"], row["new_reactants"])
+    return reranking_score(reranking_terms(row["rank"] - 1, row["logprob"], row))
 
 
 def _judged(example: Example, answer: str) -> dict[str, Any]:

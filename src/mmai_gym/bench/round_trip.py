@@ -38,7 +38,7 @@ def with_round_trips(results: Sequence[Result], forward: Model, task: str, seed:
                 id_, inputs = f"{reactants}>>{product}", {"smiles": reactants}
                 asked.setdefault((product, reactants), Example(id_, task, result.example.split, inputs, product))
     predictions = forward.predict(list(asked.values()), ANSWERS, seed) if asked else []
-    made = {key: _made(key[0], prediction) for key, prediction in zip(asked, predictions, strict=True)}
+    made = {key: round_trip(key[0], prediction) for key, prediction in zip(asked, predictions, strict=True)}
     known = starting_materials(task)
     return [_told(result, made, known) for result in results]
 
@@ -46,8 +46,14 @@ def with_round_trips(results: Sequence[Result], forward: Model, task: str, seed:
 _COPY = {"round_trip": 0.0, "return_probability": 0.0}
 
 
-def _made(product: str, prediction: Prediction) -> dict[str, float]:
-    """What the forward model says of one proposal. Without log-probabilities, its first answer is all that is known."""
+def round_trip(product: str, prediction: Prediction) -> dict[str, float]:
+    """What a forward model's answers to one proposal say: `round_trip` and `return_probability` of `with_round_trips`.
+
+    Without log-probabilities, the first answer is all that is known.
+
+    Args:
+        product: the canonical SMILES that is wanted.
+    """
     hits = [_canonical(c.text) == product for c in prediction.completions]
     first = float(hits[:1] == [True])
     logprobs = [c.logprob for c in prediction.completions]

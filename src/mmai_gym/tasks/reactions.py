@@ -25,7 +25,7 @@ import random
 import re
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -163,50 +163,40 @@ class ReactionTask(BaseTask):
         }
 
 
-RETURN_WEIGHT, RETURN_FLOOR, NEW_WEIGHT = 0.25, 0.01, 1.0
-"""Between those that fit validation products of USPTO-50k asked once and in 20 written forms, whose shares of the votes lie
-closer together than probabilities (docs/results/re-ranking.json). A beam cannot tell the probabilities below the floor, and
-a forward model is wrong too often for its word to weigh as much as the first one's."""
+RERANKING_WEIGHTS = (1.0, 0.25, 1.0)
+"""Of `reranking_terms`: between those that fit validation products of USPTO-50k asked once and in 20 written forms, whose
+shares of the votes lie closer together than probabilities (docs/results/re-ranking.json). A forward model is wrong too
+often for its word to weigh as much as the first one's."""
+RETURN_FLOOR = 0.01
+"""A beam cannot tell the probabilities below it."""
 
 
-def reranking_score(
-    rank: int,
-    logprob: float | None,
-    return_probability: float,
-    new_reactants: float,
-    weight: float = RETURN_WEIGHT,
-    floor: float = RETURN_FLOOR,
-    new: float = NEW_WEIGHT,
-) -> float:
-    """log p(answer) + `weight` log(p(product | answer) + `floor`) - `new` k, where no training reaction starts from k of the
-    answer's molecules.
+def reranking_terms(
+    rank: int, logprob: float | None, components: Mapping[str, float]
+) -> tuple[float, float, float]:
+    """log p(answer), log(p(product | answer) + RETURN_FLOOR), and minus the number of molecules that no training reaction
+    starts from; the latter two by the `return_probability` and the `new_reactants` of a verdict.
 
     An answer without a log-probability counts by its rank, from 0, as 1 / (1 + rank) in votes.
     """
-    likelihood = -math.log1p(rank) if logprob is None else logprob
-    return likelihood + weight * math.log(return_probability + floor) - new * new_reactants
+    return (
+        -math.log1p(rank) if logprob is None else logprob,
+        math.log(components.get("return_probability", 0.0) + RETURN_FLOOR),
+        -components.get("new_reactants", 0.0),
+    )
 
 
-def reranked(
-    result: Result, weight: float = RETURN_WEIGHT, floor: float = RETURN_FLOOR, new: float = NEW_WEIGHT
-) -> Result:
+def reranking_score(terms: Sequence[float], weights: Sequence[float] = RERANKING_WEIGHTS) -> float:
+    """The sum of the terms, weighted: the higher it is, the earlier an answer comes."""
+    return sum(weight * term for weight, term in zip(weights, terms, strict=True))
+
+
+def reranked(result: Result, weights: Sequence[float] = RERANKING_WEIGHTS) -> Result:
     """The result with its answers ordered by how likely they are, how likely they are to give the product, and how many of
-    their molecules no training reaction starts from.
-
-    An answer's probability to give the product is its verdict's `return_probability`, the number of those molecules its
-    `new_reactants`.
-    """
+    their molecules no training reaction starts from (`reranking_score`)."""
     pairs = enumerate(zip(result.prediction.completions, result.verdicts, strict=True))
     scores = [
-        reranking_score(
-            rank,
-            completion.logprob,
-            verdict.components.get("return_probability", 0.0),
-            verdict.components.get("new_reactants", 0.0),
-            weight,
-            floor,
-            new,
-        )
+        reranking_score(reranking_terms(rank, completion.logprob, verdict.components), weights)
         for rank, (completion, verdict) in pairs
     ]
     order = sorted(range(len(scores)), key=lambda i: -scores[i])
